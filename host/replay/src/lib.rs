@@ -1,0 +1,35 @@
+//! The pure core of Fermata: **history + messages + now → decisions**.
+//!
+//! An instance is its history and its unread messages. A [`Message`] arrives; applied to the history it makes one
+//! [`Step`]: the message, the time the guest sees, and the [`Decision`]s the guest made before it blocked or ended.
+//! [`State`] is the fold of a history and needs no guest. [`Execution`] joins a state with a running guest: during replay
+//! each thing the guest asks for is compared with what history says, afterwards it is recorded.
+//!
+//! There is no I/O here, no clock, no randomness, no async runtime and no wasm: `Cargo.toml` proves it. A plain Rust
+//! function can play the guest, see `tests/`.
+
+mod decision;
+mod execution;
+mod failure;
+mod mailbox;
+mod message;
+mod mismatch;
+mod payload;
+mod state;
+mod status;
+mod task;
+mod time;
+mod turn;
+
+pub use decision::{BlockedOn, Decision, Step};
+pub use execution::{Execution, Stop};
+pub use failure::{Failure, kind};
+pub use mailbox::fold_name;
+pub use message::{Message, MessageBody, Start};
+pub use mismatch::{Ask, Mismatch};
+pub use payload::{InvalidPayload, MAX_DEPTH, Payload};
+pub use state::{BufferedEvent, State};
+pub use status::RuntimeStatus;
+pub use task::{Outcome, TaskId};
+pub use time::Timestamp;
+pub use turn::{ScheduledActivity, Turn};

@@ -1,0 +1,188 @@
+//! A guest played by an async Rust function: suspended it is a pending future, so it can stay *resident* as a wasm guest
+//! does; dropping the future evicts it.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use fermata_replay::{Execution, Failure, Message, Outcome, Payload, Step, Stop, TaskId, Timestamp, Turn, kind};
+
+/// Why an orchestrator ends without a result.
+#[derive(Debug)]
+pub enum Halt {
+    /// The host stopped it: a trap, in wasm.
+    Stop(Stop),
+    Failed(Failure),
+}
+
+pub type Ended = Result<Payload, Halt>;
+type Run = Pin<Box<dyn Future<Output = Ended>>>;
+pub type Guest = Rc<dyn Fn(Ctx) -> Run>;
+
+pub fn guest(orchestrator: impl AsyncFn(Ctx) -> Ended + 'static) -> Guest {
+    let orchestrator = Rc::new(orchestrator);
+    Rc::new(move |ctx| {
+        let orchestrator = orchestrator.clone();
+        Box::pin(async move { (*orchestrator)(ctx).await })
+    })
+}
+
+pub fn json(text: &str) -> Payload {
+    Payload::parse(text).expect("a test's payload is JSON")
+}
+
+/// `[a,b,…]`
+pub fn list(payloads: &[Payload]) -> Payload {
+    let texts: Vec<&str> = payloads.iter().map(Payload::as_str).collect();
+    json(&format!("[{}]", texts.join(",")))
+}
+
+/// The host, as an orchestrator sees it. Writes down every answer.
+#[derive(Clone)]
+pub struct Ctx(Rc<RefCell<Seen>>);
+
+struct Seen {
+    execution: Execution,
+    journal: Vec<String>,
+}
+
+impl Ctx {
+    pub fn wait(&self, name: &str) -> Result<TaskId, Halt> {
+        self.ask("wait", name, |execution| execution.wait_external_event(name))
+    }
+
+    pub fn call(&self, name: &str, input: &str) -> Result<TaskId, Halt> {
+        self.ask("call", name, |execution| execution.call_activity(name, json(input)))
+    }
+
+    pub fn cancel(&self, task: TaskId) -> Result<bool, Halt> {
+        self.ask("cancel", task, |execution| execution.cancel(task))
+    }
+
+    pub fn peek(&self, task: TaskId) -> Result<Option<Outcome>, Halt> {
+        self.ask("peek", task, |execution| execution.task_result(task))
+    }
+
+    pub fn status(&self, text: &str) {
+        self.0.borrow_mut().execution.set_custom_status(json(text));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.borrow().execution.state().now()
+    }
+
+    pub fn is_replaying(&self) -> bool {
+        self.0.borrow().execution.is_replaying()
+    }
+
+    pub async fn outcome(&self, task: TaskId) -> Result<Outcome, Halt> {
+        self.block("await", task, |execution| execution.poll_task(task)).await
+    }
+
+    /// Awaits a task; its failure is the orchestrator's.
+    pub async fn get(&self, task: TaskId) -> Ended {
+        match self.outcome(task).await? {
+            Outcome::Succeeded(payload) => Ok(payload),
+            Outcome::Failed(failure) => Err(Halt::Failed(failure)),
+        }
+    }
+
+    /// Waits for an event and awaits it.
+    pub async fn event(&self, name: &str) -> Ended {
+        self.get(self.wait(name)?).await
+    }
+
+    pub async fn any(&self, tasks: &[TaskId]) -> Result<TaskId, Halt> {
+        self.block("any", tasks, |execution| execution.poll_any(tasks)).await
+    }
+
+    pub async fn all(&self, tasks: &[TaskId]) -> Result<Result<Vec<Payload>, Failure>, Halt> {
+        self.block("all", tasks, |execution| execution.poll_all(tasks)).await
+    }
+
+    pub async fn next(&self) -> Result<TaskId, Halt> {
+        self.block("next", "", Execution::poll_next).await
+    }
+
+    fn ask<R: Debug>(
+        &self,
+        what: &str,
+        of: impl Debug,
+        question: impl FnOnce(&mut Execution) -> Result<R, Stop>,
+    ) -> Result<R, Halt> {
+        let answer = question(&mut self.0.borrow_mut().execution);
+        self.note(what, &of, &answer);
+        answer.map_err(Halt::Stop)
+    }
+
+    async fn block<R: Debug>(
+        &self,
+        what: &str,
+        of: impl Debug,
+        question: impl Fn(&mut Execution) -> Poll<Result<R, Stop>>,
+    ) -> Result<R, Halt> {
+        let answer = poll_fn(|_| question(&mut self.0.borrow_mut().execution)).await;
+        self.note(what, &of, &answer);
+        answer.map_err(Halt::Stop)
+    }
+
+    fn note(&self, what: &str, of: &dyn Debug, answer: &dyn Debug) {
+        let line = format!("{}: {what} {of:?} → {answer:?}", self.now().as_millis_f64());
+        self.0.borrow_mut().journal.push(line);
+    }
+}
+
+/// One life of a guest: from history to where it is dropped.
+pub struct Life {
+    ctx: Ctx,
+    guest: Guest,
+    /// None before the start, and after the end.
+    run: Option<Run>,
+}
+
+impl Life {
+    pub fn new(guest: &Guest, history: Vec<Step>) -> Life {
+        let seen = Seen { execution: Execution::new(history), journal: Vec::new() };
+        Life { ctx: Ctx(Rc::new(RefCell::new(seen))), guest: guest.clone(), run: None }
+    }
+
+    /// Lets the guest go as far as it can with these messages besides its history.
+    pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<Turn, Stop> {
+        self.execution(|execution| messages.into_iter().for_each(|message| execution.push(message)));
+        if self.run.is_none() && self.execution(|execution| execution.state().outcome().is_none()) {
+            self.execution(Execution::begin).expect("the first message is there");
+            self.run = Some((self.guest)(self.ctx.clone()));
+        }
+        match self.run.as_mut().map(|run| run.as_mut().poll(&mut Context::from_waker(Waker::noop()))) {
+            None => self.execution(|execution| execution.absorb().map(drop))?,
+            Some(Poll::Pending) => {}
+            Some(Poll::Ready(ended)) => {
+                self.run = None;
+                self.end(ended)?;
+            }
+        }
+        Ok(self.execution(Execution::take_turn))
+    }
+
+    fn end(&self, ended: Ended) -> Result<(), Stop> {
+        let outcome = match ended {
+            Ok(output) => Outcome::Succeeded(output),
+            Err(Halt::Failed(failure)) => Outcome::Failed(failure),
+            Err(Halt::Stop(Stop::Misuse(reason))) => Outcome::Failed(Failure::new(kind::TRAP, reason)),
+            Err(Halt::Stop(mismatch)) => return Err(mismatch),
+        };
+        self.execution(|execution| execution.end(outcome))
+    }
+
+    pub fn execution<R>(&self, look: impl FnOnce(&mut Execution) -> R) -> R {
+        look(&mut self.ctx.0.borrow_mut().execution)
+    }
+
+    /// All that the guest was told in this life.
+    pub fn journal(&self) -> Vec<String> {
+        self.ctx.0.borrow().journal.clone()
+    }
+}

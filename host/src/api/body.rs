@@ -1,0 +1,126 @@
+//! Reads what a client sends, within bounds of size and time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fermata_replay::Payload;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, EXPECT};
+use hyper::http::request::Parts;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+
+/// How much of a body that is too large is read and thrown away.
+const DISCARDED_BYTES: usize = 16 << 20;
+
+/// Reads the whole body.
+pub async fn read(head: &Parts, mut body: Incoming, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
+    let reading = async {
+        match up_to(limit, &mut body).await? {
+            Some(bytes) => Ok(bytes),
+            None => {
+                discard(head, &mut body).await;
+                Err(ApiError::body_too_large(limit))
+            }
+        }
+    };
+    timeout(time, reading).await.unwrap_or_else(|_| Err(ApiError::body_too_slow(time)))
+}
+
+/// None where the body is larger than `limit`, whether the head announced it or not.
+async fn up_to(limit: usize, body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(None);
+    }
+    // Most bodies are one piece: no copy is made then.
+    let first = next(body).await?.unwrap_or_default();
+    if first.len() > limit {
+        return Ok(None);
+    }
+    let Some(mut piece) = next(body).await? else { return Ok(Some(first)) };
+    let mut whole = BytesMut::from(first);
+    loop {
+        if whole.len() + piece.len() > limit {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&piece);
+        match next(body).await? {
+            Some(more) => piece = more,
+            None => return Ok(Some(whole.freeze())),
+        }
+    }
+}
+
+/// The next piece of data; trailers count as an empty one.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
+    match body.frame().await {
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(error)) => Err(ApiError::body_broken(&error)),
+        None => Ok(None),
+    }
+}
+
+/// Many clients listen only once they have sent everything: hung up on before, they would never learn why. One that waits for
+/// `100 Continue` is listening already.
+async fn discard(head: &Parts, body: &mut Incoming) {
+    let mut left = if head.headers.contains_key(EXPECT) { 0 } else { DISCARDED_BYTES };
+    while left > 0
+        && let Ok(Some(piece)) = next(body).await
+    {
+        left = left.saturating_sub(piece.len());
+    }
+}
+
+/// A body as a payload; an empty one is null.
+pub fn payload(body: &[u8]) -> Result<Payload, ApiError> {
+    if body.is_empty() {
+        return Ok(Payload::null());
+    }
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_utf8())?;
+    Ok(Payload::parse(text)?)
+}
+
+/// Whether the media type is `application/json`, whatever its parameters.
+pub fn check_media_type(head: &Parts) -> Result<(), ApiError> {
+    let found = head.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    match found {
+        Some(value) if is_json(value) => Ok(()),
+        _ => Err(ApiError::bad_media_type(found)),
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_with_any_parameters() {
+        for media_type in
+            ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;v=1"]
+        {
+            assert!(is_json(media_type), "{media_type}");
+        }
+        for media_type in
+            ["", "text/plain", "application/json-patch+json", "text/json", "application/x-www-form-urlencoded"]
+        {
+            assert!(!is_json(media_type), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_null_and_any_other_is_json() {
+        assert_eq!(payload(b"").unwrap(), Payload::null());
+        assert_eq!(payload(b" {\"a\":  1} ").unwrap().as_str(), "{\"a\":  1}");
+        assert_eq!(payload(b"hello").unwrap_err().code, "bad-json");
+        assert_eq!(payload(b"\"\xff\"").unwrap_err().code, "bad-json");
+        assert_eq!(payload("[".repeat(200).as_bytes()).unwrap_err().code, "bad-json");
+        assert_eq!(payload("[".repeat(300).as_bytes()).unwrap_err().code, "json-too-deep");
+    }
+}

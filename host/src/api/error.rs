@@ -1,0 +1,317 @@
+//! Every refusal: its status, and a body that says what is wrong and what to do about it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use fermata_replay::InvalidPayload;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+
+use super::{Answer, json};
+use crate::dispatcher::{DeployError, RaiseError, StartError};
+use crate::store::StoreError;
+
+/// An answer that is a refusal.
+#[derive(Debug, PartialEq)]
+pub struct ApiError {
+    pub status: StatusCode,
+    /// Names the kind of error, for programs. Never changes.
+    pub code: &'static str,
+    pub message: String,
+    pub hint: Cow<'static, str>,
+    /// Seconds after which the same request may succeed.
+    pub retry_after: Option<u32>,
+    /// Clients of Durable Functions read `ExceptionMessage` where a start is refused with 400.
+    pub of_start: bool,
+}
+
+/// `Message` and `ExceptionMessage` as Durable Functions spell them, the rest is ours.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "Message")]
+    message: &'a str,
+    #[serde(rename = "ExceptionMessage", skip_serializing_if = "Option::is_none")]
+    exception_message: Option<&'a str>,
+    code: &'static str,
+    hint: &'a str,
+}
+
+impl ApiError {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        ApiError { status, code, message: message.into(), hint: hint.into(), retry_after: None, of_start: false }
+    }
+
+    fn retry_after(self, seconds: u32) -> ApiError {
+        ApiError { retry_after: Some(seconds), ..self }
+    }
+
+    /// Marks a refusal of a start.
+    pub fn of_start(self) -> ApiError {
+        ApiError { of_start: true, ..self }
+    }
+
+    pub fn into_answer(self) -> Answer {
+        let exception_message = self.of_start.then_some(&*self.message);
+        let body = Body { message: &self.message, exception_message, code: self.code, hint: &self.hint };
+        let mut answer = json(self.status, &body);
+        if let Some(seconds) = self.retry_after {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+
+    pub fn unknown_route(method: &Method, path: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown-route",
+            format!("there is nothing at {method} {path}"),
+            "instances are at /runtime/webhooks/durabletask/instances, modules at /modules",
+        )
+    }
+
+    pub fn not_yet(what: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "not-implemented",
+            format!("this host does not serve {what:?} yet"),
+            "the path is right, and a later version will serve it",
+        )
+    }
+
+    pub fn bad_path(segment: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-path",
+            format!("the path segment {segment:?} is not UTF-8 once its percent signs are decoded"),
+            "percent-encode names and ids as UTF-8",
+        )
+    }
+
+    pub fn bad_query(name: &str, value: &str, hint: &'static str) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, "bad-query", format!("{name} can not be {value:?}"), hint)
+    }
+
+    pub fn bad_event_name(longest: usize) -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-event-name",
+            format!("the event's name is longer than {longest} bytes"),
+            "no orchestrator can wait for such a name",
+        )
+    }
+
+    pub fn bad_media_type(found: Option<&str>) -> ApiError {
+        let found = found.map_or_else(|| "there is none".to_owned(), |found| format!("it is {found:?}"));
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-media-type",
+            format!("the Content-Type of an event must be application/json, and {found}"),
+            "send the header Content-Type: application/json",
+        )
+    }
+
+    pub fn bad_utf8() -> ApiError {
+        let message = "the body is not UTF-8, so it is not JSON";
+        ApiError::new(StatusCode::BAD_REQUEST, "bad-json", message, "send JSON text in UTF-8")
+    }
+
+    pub fn body_too_large(limit: usize) -> ApiError {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            format!("the body is larger than {limit} bytes"),
+            "keep large data elsewhere and send where it is",
+        )
+    }
+
+    pub fn body_too_slow(time: Duration) -> ApiError {
+        ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            format!("the body did not arrive within {} s", time.as_secs_f32()),
+            "send the body right after the head",
+        )
+    }
+
+    pub fn body_broken(error: &hyper::Error) -> ApiError {
+        let message = format!("the body can not be read: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, "bad-body", message, "send the body that the head announces")
+    }
+
+    /// A handler panicked: a bug of the host.
+    pub fn internal() -> ApiError {
+        let message = "the host failed to answer this request";
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            message,
+            "the log of the host says where; please report it",
+        )
+    }
+
+    pub fn unknown_instance(id: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown-instance",
+            format!("there is no instance with the id {id:?}"),
+            "GET /runtime/webhooks/durabletask/instances lists what there is; ids are case-sensitive",
+        )
+    }
+
+    pub fn instance_ended(id: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::GONE,
+            "instance-ended",
+            format!("the instance {id:?} has ended"),
+            "nothing can receive the event any more, and it was not kept",
+        )
+    }
+}
+
+impl From<InvalidPayload> for ApiError {
+    fn from(error: InvalidPayload) -> ApiError {
+        let (code, hint) = match &error {
+            InvalidPayload::NotJson(_) => ("bad-json", "send one JSON value; a text needs quotes: \"text\""),
+            InvalidPayload::TooDeep => ("json-too-deep", "nest arrays and objects less deeply"),
+        };
+        ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body is {error}"), hint)
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> ApiError {
+        let message = error.to_string();
+        let refusal = match error {
+            StartError::UnknownOrchestrator { known, .. } => {
+                let hint = if known.is_empty() {
+                    "deploy one with PUT /modules"
+                } else {
+                    "use one of these names, or deploy a module"
+                };
+                ApiError::new(StatusCode::BAD_REQUEST, "unknown-orchestrator", message, hint)
+            }
+            StartError::BadId(_) => {
+                let hint = "send another id, or none: the host makes one then";
+                ApiError::new(StatusCode::BAD_REQUEST, "bad-instance-id", message, hint)
+            }
+            StartError::Exists(_) => {
+                let hint = "send another id, or wait until that instance has ended";
+                ApiError::new(StatusCode::CONFLICT, "instance-exists", message, hint)
+            }
+            StartError::Store(error) => error.into(),
+        };
+        refusal.of_start()
+    }
+}
+
+impl From<RaiseError> for ApiError {
+    fn from(error: RaiseError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            RaiseError::NotFound(id) => ApiError::unknown_instance(&id),
+            RaiseError::Gone(id) => ApiError::instance_ended(&id),
+            RaiseError::Busy(_) => {
+                let hint = "send the event again after the time in Retry-After";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "instance-busy", message, hint).retry_after(1)
+            }
+            RaiseError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeployError> for ApiError {
+    fn from(error: DeployError) -> ApiError {
+        match error {
+            DeployError::BadModule(bad) => {
+                let hint = "build it with `fermata build`, or with the fermata-guest crate";
+                ApiError::new(StatusCode::BAD_REQUEST, "bad-module", bad.to_string(), hint)
+            }
+            DeployError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        let unavailable =
+            |code, hint: &'static str| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string(), hint);
+        let broken =
+            |code, hint: &'static str| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, code, error.to_string(), hint);
+        match &error {
+            StoreError::Full => {
+                unavailable("storage-full", "nothing was kept; free space on the host's disk").retry_after(10)
+            }
+            StoreError::Poisoned(_) => {
+                unavailable("storage-poisoned", "whether this request took effect is known after a restart")
+            }
+            StoreError::Fenced(_) => {
+                unavailable("not-owner", "another host owns this instance; send the request there").retry_after(1)
+            }
+            StoreError::Conflict => unavailable("conflict", "nothing was kept; send the request again").retry_after(1),
+            StoreError::Io(_) => unavailable("storage-failed", "the log of the host says more").retry_after(1),
+            StoreError::Exists => {
+                let hint = "send another id, or wait until that instance has ended";
+                ApiError::new(StatusCode::CONFLICT, "instance-exists", error.to_string(), hint)
+            }
+            StoreError::Missing => {
+                let hint = "it was there a moment ago: it was purged or replaced";
+                ApiError::new(StatusCode::NOT_FOUND, "unknown-instance", error.to_string(), hint)
+            }
+            StoreError::Damaged(_) => broken("storage-damaged", "restore the host's data from a backup"),
+            StoreError::NewerFormat { .. } | StoreError::InUse { .. } => {
+                broken("storage-failed", "the log of the host says more")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(error: impl Into<ApiError>) -> u16 {
+        error.into().status.as_u16()
+    }
+
+    #[test]
+    fn statuses_are_those_of_durable_functions_or_better() {
+        let unknown = StartError::UnknownOrchestrator { name: "A".into(), known: vec!["B".into()] };
+        assert_eq!(status(unknown), 400);
+        assert_eq!(status(StartError::BadId("why".into())), 400);
+        assert_eq!(status(StartError::Exists("i".into())), 409);
+        assert_eq!(status(RaiseError::NotFound("i".into())), 404);
+        assert_eq!(status(RaiseError::Gone("i".into())), 410);
+        assert_eq!(status(RaiseError::Busy(3)), 429);
+        assert_eq!(status(InvalidPayload::TooDeep), 400);
+        assert_eq!(status(StoreError::Full), 503);
+        assert_eq!(status(StoreError::Poisoned("fsync failed".into())), 503);
+        assert_eq!(status(StoreError::Damaged("row 7".into())), 500);
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_refused_start_is_what_clients_read() {
+        use http_body_util::BodyExt as _;
+        let unknown = StartError::UnknownOrchestrator { name: "A".into(), known: vec!["B".into(), "C".into()] };
+        let answer = ApiError::from(unknown).into_answer();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["ExceptionMessage"], "there is no orchestrator named \"A\"; there are: B, C");
+        assert_eq!(body["Message"], body["ExceptionMessage"]);
+        assert_eq!(body["code"], "unknown-orchestrator");
+        assert!(body["hint"].is_string());
+    }
+
+    #[test]
+    fn what_passes_says_when_to_try_again() {
+        let busy = ApiError::from(RaiseError::Busy(10_000)).into_answer();
+        assert_eq!(busy.headers()[RETRY_AFTER], "1");
+        assert!(ApiError::from(StoreError::Full).into_answer().headers().contains_key(RETRY_AFTER));
+        assert!(!ApiError::from(StoreError::Poisoned("x".into())).into_answer().headers().contains_key(RETRY_AFTER));
+    }
+}

@@ -1,0 +1,22 @@
+//! Whether the host can do its work.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::{Api, Handled, json};
+use crate::store::StoreError;
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+impl Api {
+    /// 503 with the reason from the moment that storage can not be trusted.
+    pub fn health(&self) -> Handled {
+        match self.dispatcher.poisoned() {
+            None => Ok(json(StatusCode::OK, &Health { status: "ok" })),
+            Some(reason) => Err(StoreError::Poisoned(reason).into()),
+        }
+    }
+}

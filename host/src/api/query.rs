@@ -1,0 +1,158 @@
+//! The parameters of a request. Names match in any case; a blank value counts as none.
+
+use std::borrow::Cow;
+
+use fermata_replay::{RuntimeStatus, Timestamp};
+use percent_encoding::percent_decode_str;
+
+use super::error::ApiError;
+use super::time;
+use crate::store::{Filter, InstanceKey};
+
+/// What a status shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Show {
+    pub input: bool,
+    pub history: bool,
+    pub history_output: bool,
+}
+
+/// Instances in one answer, where the client does not say.
+const PAGE: usize = 100;
+const LONGEST_PAGE: usize = 1_000;
+
+impl Show {
+    pub fn parse(query: &str) -> Result<Show, ApiError> {
+        let mut show = Show { input: true, history: false, history_output: false };
+        for (name, value) in parameters(query) {
+            match () {
+                () if is(&name, "showInput") => show.input = boolean("showInput", &value)?,
+                () if is(&name, "showHistory") => show.history = boolean("showHistory", &value)?,
+                () if is(&name, "showHistoryOutput") => show.history_output = boolean("showHistoryOutput", &value)?,
+                () => {}
+            }
+        }
+        Ok(show)
+    }
+}
+
+/// Which instances to list. Durable Functions ignore what they can not read; listing everything to who asked for something else helps
+/// nobody, so that is refused here.
+pub fn filter(query: &str, token: Option<&str>) -> Result<Filter, ApiError> {
+    let mut filter = Filter { limit: PAGE, after: token.map(after).transpose()?.flatten(), ..Filter::default() };
+    for (name, value) in parameters(query) {
+        match () {
+            () if is(&name, "instanceIdPrefix") => filter.id_prefix = Some(value.into_owned()),
+            () if is(&name, "name") => filter.name = Some(value.into_owned()),
+            () if is(&name, "createdTimeFrom") => filter.created_from = Some(instant("createdTimeFrom", &value)?),
+            () if is(&name, "createdTimeTo") => filter.created_to = Some(instant("createdTimeTo", &value)?),
+            () if is(&name, "top") => filter.limit = top(&value)?,
+            () if is(&name, "runtimeStatus") => {
+                for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    filter.statuses.push(status(name)?);
+                }
+            }
+            () => {}
+        }
+    }
+    Ok(filter)
+}
+
+/// The token that continues a list after this instance.
+pub fn token(last: InstanceKey) -> String {
+    format!("{last:x}")
+}
+
+/// Where a list goes on; JavaScript's client may send a blank token.
+fn after(token: &str) -> Result<Option<InstanceKey>, ApiError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let hint = "send the token of the page before as it is, or none for the first page";
+    let key = InstanceKey::from_str_radix(token, 16);
+    key.map(Some).map_err(|_| ApiError::bad_query("x-ms-continuation-token", token, hint))
+}
+
+fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (decode(name), decode(value))).filter(|(_, value)| !value.is_empty())
+}
+
+/// `application/x-www-form-urlencoded`.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['+', '%']) {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+}
+
+fn is(name: &str, expected: &str) -> bool {
+    name.eq_ignore_ascii_case(expected)
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
+    // Python's client sends `True`.
+    match () {
+        () if is(value, "true") => Ok(true),
+        () if is(value, "false") => Ok(false),
+        () => Err(ApiError::bad_query(name, value, "send true or false")),
+    }
+}
+
+fn top(value: &str) -> Result<usize, ApiError> {
+    match value.parse() {
+        Ok(top @ 1..) => Ok(LONGEST_PAGE.min(top)),
+        _ => Err(ApiError::bad_query("top", value, "send a number from 1 to 1000")),
+    }
+}
+
+fn instant(name: &str, value: &str) -> Result<Timestamp, ApiError> {
+    time::parse(value).ok_or_else(|| ApiError::bad_query(name, value, "send an instant such as 2026-11-23T07:00:00Z"))
+}
+
+fn status(name: &str) -> Result<RuntimeStatus, ApiError> {
+    let known = RuntimeStatus::ALL.into_iter().find(|status| is(status.name(), name));
+    let hint = "send some of Pending, Running, ContinuedAsNew, Suspended, Completed, Failed, Canceled, Terminated";
+    known.ok_or_else(|| ApiError::bad_query("runtimeStatus", name, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_booleans_in_any_case() {
+        let shown = Show { input: false, history: true, history_output: true };
+        assert_eq!(Show::parse("showinput=False&SHOWHISTORY=True&showHistoryOutput=true&code=abc"), Ok(shown));
+        assert_eq!(Show::parse("showInput=&x"), Ok(Show { input: true, history: false, history_output: false }));
+        assert_eq!(Show::parse("showInput=yes").unwrap_err().code, "bad-query");
+    }
+
+    #[test]
+    fn statuses_by_comma_and_repeated() {
+        use RuntimeStatus::*;
+        let filter = filter("runtimeStatus=Running,completed&runtimeStatus=Failed&runtimeStatus=", None).unwrap();
+        assert_eq!(filter.statuses, [Running, Completed, Failed]);
+    }
+
+    #[test]
+    fn the_rest_of_a_filter() {
+        let query = "instanceIdPrefix=a%20b+c&createdTimeFrom=2025-11-23T07%3A01%3A02.123Z&top=5000&name=Select";
+        let filter = filter(query, Some("ff")).unwrap();
+        assert_eq!(filter.id_prefix.as_deref(), Some("a b c"));
+        assert_eq!(filter.name.as_deref(), Some("Select"));
+        assert_eq!(filter.created_from, Some(Timestamp(1_763_881_262_123_000)));
+        assert_eq!((filter.limit, filter.after), (1_000, Some(255)));
+        assert_eq!(token(255), "ff");
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        for query in ["top=0", "top=x", "createdTimeTo=now", "runtimeStatus=Done"] {
+            assert_eq!(filter(query, None).unwrap_err().code, "bad-query", "{query}");
+        }
+        assert_eq!(filter("", Some("zz")).unwrap_err().code, "bad-query");
+        assert_eq!(filter("", Some("")).unwrap().limit, PAGE);
+    }
+}

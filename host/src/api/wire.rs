@@ -1,0 +1,246 @@
+//! What answers look like: the keys of Durable Functions in their order, then our own.
+
+use std::fmt;
+
+use fermata_replay::{Payload, RuntimeStatus};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, Serializer};
+
+use super::history::{self, Event};
+use super::query::Show;
+use super::route::BASE;
+use super::time::{Micros, Seconds};
+use crate::dispatcher::{InstanceView, Output};
+use crate::store::ModuleInfo;
+
+/// What stands for itself in a path: the unreserved characters of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The address of an instance.
+pub fn instance_url(authority: &str, id: &str) -> String {
+    format!("http://{authority}{BASE}/instances/{}", utf8_percent_encode(id, ENCODED))
+}
+
+/// Where to go with an instance that was started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Management<'a> {
+    id: &'a str,
+    status_query_get_uri: Link<'a>,
+    send_event_post_uri: Link<'a>,
+    terminate_post_uri: Link<'a>,
+    suspend_post_uri: Link<'a>,
+    resume_post_uri: Link<'a>,
+    rewind_post_uri: Link<'a>,
+    purge_history_delete_uri: Link<'a>,
+    restart_post_uri: Link<'a>,
+}
+
+struct Link<'a> {
+    instance: &'a str,
+    tail: &'static str,
+}
+
+impl<'a> Management<'a> {
+    /// `instance` is the address of the instance. Words in braces are for the client to fill in.
+    pub fn new(id: &'a str, instance: &'a str) -> Management<'a> {
+        let link = |tail| Link { instance, tail };
+        Management {
+            id,
+            status_query_get_uri: link(""),
+            send_event_post_uri: link("/raiseEvent/{eventName}"),
+            terminate_post_uri: link("/terminate?reason={text}"),
+            suspend_post_uri: link("/suspend?reason={text}"),
+            resume_post_uri: link("/resume?reason={text}"),
+            rewind_post_uri: link("/rewind?reason={text}"),
+            purge_history_delete_uri: link(""),
+            restart_post_uri: link("/restart"),
+        }
+    }
+}
+
+impl fmt::Display for Link<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.instance)?;
+        f.write_str(self.tail)
+    }
+}
+
+impl Serialize for Link<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The status of an instance. Payloads go out as they came in, byte for byte.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status<'a> {
+    name: &'a str,
+    instance_id: &'a str,
+    runtime_status: RuntimeStatus,
+    input: Option<&'a Payload>,
+    custom_status: Option<&'a Payload>,
+    output: Option<Text<'a>>,
+    created_time: Seconds,
+    last_updated_time: Seconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_events: Option<Vec<Event<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buffered_events: Option<Vec<Buffered<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<&'a str>,
+}
+
+/// A JSON value that is there already, or a text that becomes a JSON string.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Text<'a> {
+    Json(&'a Payload),
+    Plain(&'a str),
+}
+
+/// Why an instance or a task failed, in parts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure<'a> {
+    kind: &'a str,
+    error_type: &'a str,
+    details: &'a str,
+    non_retryable: bool,
+}
+
+/// An event that no wait has taken.
+#[derive(Serialize)]
+struct Buffered<'a> {
+    name: &'a str,
+    input: &'a Payload,
+}
+
+impl<'a> Status<'a> {
+    pub fn new(view: &'a InstanceView, show: Show) -> Status<'a> {
+        let history = view.history.as_ref();
+        let buffered = |history: &'a crate::dispatcher::HistoryView| {
+            history.buffered.iter().map(|event| Buffered { name: &event.name, input: &event.input }).collect()
+        };
+        Status {
+            name: &view.name,
+            instance_id: &view.id,
+            runtime_status: view.status,
+            input: view.input.as_ref().filter(|_| show.input),
+            custom_status: view.custom_status.as_ref(),
+            output: view.output.as_ref().map(output),
+            created_time: Seconds(view.created),
+            last_updated_time: Seconds(view.updated),
+            history_events: history.map(|history| history::events(&history.steps, show)),
+            failure: view.output.as_ref().and_then(failure),
+            parked: view.parked.as_deref(),
+            waiting_for: history.map(|history| &*history.waiting_for),
+            buffered_events: history.map(buffered),
+            module: history.map(|_| &*view.module),
+        }
+    }
+}
+
+fn output(output: &Output) -> Text<'_> {
+    match output {
+        Output::Result(payload) => Text::Json(payload),
+        Output::Failure(failure) => Text::Plain(&failure.message),
+    }
+}
+
+fn failure(output: &Output) -> Option<Failure<'_>> {
+    match output {
+        Output::Result(_) => None,
+        Output::Failure(failure) => Some(Failure {
+            kind: &failure.kind,
+            error_type: &failure.error_type,
+            details: &failure.details,
+            non_retryable: failure.non_retryable,
+        }),
+    }
+}
+
+/// A module and what it holds.
+#[derive(Serialize)]
+pub struct Module<'a> {
+    digest: &'a str,
+    size: u64,
+    orchestrators: &'a [String],
+    activities: &'a [String],
+    deployed: Micros,
+}
+
+impl<'a> From<&'a ModuleInfo> for Module<'a> {
+    fn from(module: &'a ModuleInfo) -> Module<'a> {
+        Module {
+            digest: &module.digest,
+            size: module.size,
+            orchestrators: &module.orchestrators,
+            activities: &module.activities,
+            deployed: Micros(module.deployed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fermata_replay::{Failure, Timestamp, kind};
+
+    use super::*;
+
+    const SHOW: Show = Show { input: true, history: false, history_output: false };
+
+    fn view(status: RuntimeStatus, output: Option<Output>) -> InstanceView {
+        InstanceView {
+            id: "i 1".into(),
+            name: "Select".into(),
+            status,
+            created: Timestamp(1_763_881_262_123_456),
+            updated: Timestamp(1_763_881_263_000_000),
+            module: "abc".into(),
+            input: Some(Payload::parse("{\"b\":1.0,  \"a\":1e2}").unwrap()),
+            output,
+            custom_status: None,
+            parked: None,
+            history: None,
+        }
+    }
+
+    #[test]
+    fn a_status_has_the_keys_of_durable_functions_and_payloads_as_they_came() {
+        let view = view(RuntimeStatus::Running, None);
+        assert_eq!(
+            serde_json::to_string(&Status::new(&view, SHOW)).unwrap(),
+            "{\"name\":\"Select\",\"instanceId\":\"i 1\",\"runtimeStatus\":\"Running\",\"input\":{\"b\":1.0,  \"a\":1e2},\
+             \"customStatus\":null,\"output\":null,\"createdTime\":\"2025-11-23T07:01:02Z\",\"lastUpdatedTime\":\"2025-11-23T07:01:03Z\"}"
+        );
+    }
+
+    #[test]
+    fn a_failure_is_its_message_and_its_parts() {
+        let failed = Output::Failure(Failure::new(kind::TRAP, "it \"broke\""));
+        let view = view(RuntimeStatus::Failed, Some(failed));
+        let status = serde_json::to_value(Status::new(&view, SHOW)).unwrap();
+        assert_eq!(status["output"], "it \"broke\"");
+        assert_eq!(status["failure"]["kind"], "trap");
+    }
+
+    #[test]
+    fn the_links_of_an_instance() {
+        let url = instance_url("localhost:7071", "a b/é&1");
+        assert_eq!(url, "http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%2F%C3%A9%261");
+        let links = serde_json::to_value(Management::new("a b/é&1", &url)).unwrap();
+        assert_eq!(links["id"], "a b/é&1");
+        assert_eq!(links["statusQueryGetUri"], url);
+        assert_eq!(links["sendEventPostUri"], format!("{url}/raiseEvent/{{eventName}}"));
+        assert_eq!(links["rewindPostUri"], format!("{url}/rewind?reason={{text}}"));
+        assert_eq!(links.as_object().unwrap().len(), 9);
+    }
+}

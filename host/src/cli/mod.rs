@@ -1,0 +1,129 @@
+//! The `fermata` command. Apart from `serve` and `build` it talks HTTP like anyone else.
+//!
+//! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
+//!
+//! - [`serve`]: the host itself; [`build`]: modules from source
+//! - [`instances`], [`modules`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how answers are shown to people
+//! - [`failure`]: why a command failed
+
+mod build;
+mod client;
+mod failure;
+mod instances;
+mod modules;
+mod serve;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use client::Client;
+pub use failure::Exit;
+use failure::Failure;
+
+const AFTER_HELP: &str = "\
+First steps:
+  fermata build my-orchestrator              compile a crate, print the module's path
+  fermata serve --modules my-orchestrator.wasm
+  fermata start Select --id s1
+  fermata raise s1 Event2 true
+  fermata status s1
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not found, 6 conflict (the id is taken, or the instance has ended),
+7 unavailable (no host answers, or it is busy).";
+
+/// A durable orchestrator: functions compiled to WebAssembly, suspended and resumed by replay, fed by HTTP events.
+#[derive(Parser)]
+#[command(name = "fermata", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Build(build::Build),
+    Deploy(modules::Deploy),
+    Start(instances::Start),
+    Raise(instances::Raise),
+    Status(instances::Status),
+    List(instances::List),
+}
+
+/// Which host to ask, and how to show its answer.
+#[derive(Args)]
+struct Remote {
+    /// Where the host listens.
+    #[arg(long, env = "FERMATA_URL", default_value = "http://127.0.0.1:7071", global = true)]
+    url: String,
+    /// How to print the answer; json is what the host sent.
+    #[arg(short, long, value_enum, default_value_t = Format::Text, global = true)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Remote {
+    fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.url)
+    }
+
+    fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => Ok(serve.run()?),
+        Command::Build(build) => Ok(build.run()?),
+        Command::Deploy(deploy) => ask(deploy.run()),
+        Command::Start(start) => ask(start.run()),
+        Command::Raise(raise) => ask(raise.run()),
+        Command::Status(status) => ask(status.run()),
+        Command::List(list) => ask(list.run()),
+    }
+}
+
+/// Runs a command that only waits for a host.
+fn ask(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(anyhow::Error::from)?.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_shows_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("fermata {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `fermata serve`: the host itself.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::clock::SystemClock;
+use crate::dispatcher::{Dispatcher, Options, Residency};
+use crate::engine::Engine;
+use crate::limits::{GuestLimits, HttpLimits};
+use crate::store::embedded::Embedded;
+use crate::{api, store};
+
+const EXAMPLES: &str = "\
+Examples:
+  fermata serve
+  fermata serve --modules target/guests --data /var/lib/fermata
+  fermata serve --listen 127.0.0.1:0 --modules budget-approval.wasm --residency 10000
+
+The log goes to standard error; FERMATA_LOG chooses what is in it: FERMATA_LOG=debug, FERMATA_LOG=warn,fermata::store=debug.
+SIGTERM and SIGINT end the host once the requests under way are answered; a second one ends it at once. Nothing acknowledged is lost either way.";
+
+/// Runs the host: serves the HTTP API and runs orchestrators.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7071", env = "FERMATA_LISTEN")]
+    listen: String,
+    /// The folder that everything durable is in; made where there is none.
+    #[arg(long, value_name = "DIR", default_value = "fermata-data", env = "FERMATA_DATA")]
+    data: PathBuf,
+    /// Modules to deploy unless they are known already: a file, or a folder with *.wasm files. May be repeated.
+    #[arg(long, value_name = "DIR|FILE")]
+    modules: Vec<PathBuf>,
+    /// How many waiting orchestrators stay in memory: always, never or a number. The others are replayed when an event comes.
+    #[arg(long, value_name = "always|never|N", default_value_t = Residency::default())]
+    residency: Residency,
+    /// Listen on an address that others can reach, although anybody who reaches it may do anything.
+    #[arg(long)]
+    insecure_no_auth: bool,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<()> {
+        log();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<()> {
+        let stop = StopSignals::listen().context("signals can not be listened to")?;
+        let listener = self.bind().await?;
+        let address = listener.local_addr()?;
+        let dispatcher = self.open().await?;
+        self.deploy(&dispatcher).await?;
+        self.banner(&dispatcher, address);
+        api::serve(listener, dispatcher, HttpLimits::default(), stop.first()).await?;
+        tracing::info!("stopped; everything acknowledged is durable");
+        Ok(())
+    }
+
+    async fn bind(&self) -> Result<TcpListener> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&self.listen)
+            .await
+            .with_context(|| format!("{:?} is no address to listen on: write ADDR:PORT", self.listen))?
+            .collect();
+        if let Some(reachable) = addresses.iter().find(|address| !address.ip().is_loopback())
+            && !self.insecure_no_auth
+        {
+            bail!(
+                "{reachable} can be reached from other machines, and this host does not check keys yet: listen on 127.0.0.1, \
+                 or give --insecure-no-auth to let anybody who reaches it do anything"
+            );
+        }
+        TcpListener::bind(&*addresses).await.with_context(|| format!("can not listen on {}", self.listen))
+    }
+
+    async fn open(&self) -> Result<Arc<Dispatcher>> {
+        let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
+        let options = Options { residency: self.residency, ..Options::default() };
+        let engine = Engine::new(GuestLimits::default(), options.guests(), &cache(&self.data)?)
+            .map_err(|error| anyhow::anyhow!("the WebAssembly engine can not start: {error:#}"))?;
+        let dispatcher = Dispatcher::open(Arc::new(store), engine, Arc::new(SystemClock), &options).await;
+        dispatcher.with_context(|| format!("can not go on from the data in {}", self.data.display()))
+    }
+
+    /// Deploys what is not known. What is known stays as it is: a restart never makes an old module active again.
+    async fn deploy(&self, dispatcher: &Arc<Dispatcher>) -> Result<()> {
+        for file in module_files(&self.modules)? {
+            let bytes =
+                std::fs::read(&file).with_context(|| format!("the module {} can not be read", file.display()))?;
+            let deployed = dispatcher.deploy_if_new(bytes.into()).await;
+            if let Some(module) =
+                deployed.with_context(|| format!("the module {} can not be deployed", file.display()))?
+            {
+                tracing::info!(digest = module.digest, "deployed {}", file.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what runs where. Its last line is for programs too.
+    fn banner(&self, dispatcher: &Dispatcher, address: SocketAddr) {
+        let modules = dispatcher.modules();
+        let residency = match self.residency {
+            Residency::Always => "every waiting orchestrator stays in memory".to_owned(),
+            Residency::Never => "waiting orchestrators leave memory at once".to_owned(),
+            Residency::UpTo(guests) => format!("up to {guests} waiting orchestrators stay in memory"),
+        };
+        let keys = match address.ip().is_loopback() {
+            true => "none needed: only this machine reaches this address",
+            false => "NONE CHECKED: whoever reaches this address may do anything",
+        };
+        let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
+        eprintln!("Fermata {}", env!("CARGO_PKG_VERSION"));
+        eprintln!("  data           {}", data.display());
+        eprintln!("  durability     every answer waits until what it says is on disk (fsync)");
+        eprintln!("  residency      {residency}");
+        eprintln!("  modules        {}", modules.len());
+        eprintln!("  orchestrators  {}", orchestrators(&modules));
+        eprintln!("  keys           {keys}");
+        eprintln!("listening on http://{address}");
+    }
+}
+
+fn log() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var("FERMATA_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// Where compiled modules are kept. They are run as machine code: nobody else may write here.
+fn cache(data: &Path) -> Result<PathBuf> {
+    let cache = data.join("cache");
+    std::fs::create_dir_all(&cache)
+        .and_then(|()| std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o700)))
+        .with_context(|| format!("the folder {} can not be made", cache.display()))?;
+    Ok(cache)
+}
+
+/// The files, and the `*.wasm` files of folders by name.
+fn module_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let entries = path
+            .read_dir()
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>());
+        let mut found = entries.with_context(|| format!("the folder {} can not be read", path.display()))?;
+        found.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+fn orchestrators(modules: &[store::ModuleInfo]) -> String {
+    let mut names: Vec<&str> = modules.iter().flat_map(|module| &module.orchestrators).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { "none yet: deploy a module with `fermata deploy FILE`".to_owned() } else { names.join(", ") }
+}
+
+/// SIGTERM and SIGINT.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<StopSignals> {
+        Ok(StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the first signal; the second then ends the process as a kill would, which the store is made for.
+    async fn first(mut self) {
+        self.next().await;
+        tracing::info!("stopping: requests under way are answered first; another signal stops at once");
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(130);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_give_their_modules_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for file in ["b.wasm", "a.wasm", "notes.txt"] {
+            std::fs::write(dir.join(file), "").unwrap();
+        }
+        let files = module_files(&[PathBuf::from("x.wasm"), dir.to_owned()]).unwrap();
+        assert_eq!(files, [PathBuf::from("x.wasm"), dir.join("a.wasm"), dir.join("b.wasm")]);
+    }
+}

@@ -1,0 +1,138 @@
+//! How answers are shown to people.
+
+use std::io::{Read as _, Write as _};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+
+/// An instance as a host describes it. Payloads are kept as they are written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    pub name: String,
+    pub instance_id: String,
+    pub runtime_status: String,
+    pub input: Option<Box<RawValue>>,
+    pub custom_status: Option<Box<RawValue>>,
+    pub output: Option<Box<RawValue>>,
+    pub created_time: String,
+    pub last_updated_time: String,
+    #[serde(default)]
+    pub history_events: Vec<Event>,
+    pub parked: Option<String>,
+    #[serde(default)]
+    pub waiting_for: Vec<String>,
+    #[serde(default)]
+    pub buffered_events: Vec<Buffered>,
+}
+
+#[derive(Deserialize)]
+pub struct Buffered {
+    pub name: String,
+}
+
+/// An entry of a history.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    event_type: String,
+    timestamp: String,
+    function_name: Option<String>,
+    name: Option<String>,
+    input: Option<Box<RawValue>>,
+    reason: Option<String>,
+    result: Option<Box<RawValue>>,
+    orchestration_status: Option<String>,
+}
+
+/// Writes a line of data. A reader that went away, such as `head`, is no error.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Writes an answer as it came.
+pub fn json(body: &[u8]) -> Result<(), Failure> {
+    line(&String::from_utf8_lossy(body));
+    Ok(())
+}
+
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+    Ok(serde_json::from_slice(body).context("the host's answer can not be understood: is it a Fermata host?")?)
+}
+
+/// JSON from the command line: the text itself, a file after `@`, or standard input for `-`.
+pub fn payload(argument: &str) -> Result<Bytes, Failure> {
+    if argument == "-" {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text).context("standard input can not be read")?;
+        return Ok(text.into());
+    }
+    match argument.strip_prefix('@') {
+        Some(file) => Ok(std::fs::read(file).with_context(|| format!("{file} can not be read"))?.into()),
+        None => Ok(argument.to_owned().into()),
+    }
+}
+
+pub fn names(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// One instance, a fact per line.
+pub fn instance(instance: &Instance, history: bool) {
+    let fact = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            line(&format!("{name:<12} {value}"));
+        }
+    };
+    fact("instance", Some(&instance.instance_id));
+    fact("orchestrator", Some(&instance.name));
+    fact("status", Some(&instance.runtime_status));
+    fact("parked", instance.parked.as_deref());
+    fact("waiting for", (!instance.waiting_for.is_empty()).then(|| instance.waiting_for.join(", ")).as_deref());
+    let buffered: Vec<&str> = instance.buffered_events.iter().map(|event| &*event.name).collect();
+    fact("buffered", (!buffered.is_empty()).then(|| buffered.join(", ")).as_deref());
+    fact("input", instance.input.as_deref().map(RawValue::get));
+    fact("custom", instance.custom_status.as_deref().map(RawValue::get));
+    fact("output", instance.output.as_deref().map(RawValue::get));
+    fact("created", Some(&instance.created_time));
+    fact("updated", Some(&instance.last_updated_time));
+    if history {
+        line("history");
+        instance.history_events.iter().for_each(|event| line(&format!("  {}", entry(event))));
+    }
+}
+
+fn entry(event: &Event) -> String {
+    let subject = event.function_name.as_ref().or(event.name.as_ref()).or(event.orchestration_status.as_ref());
+    let mut text = format!("{}  {:<24}", event.timestamp, event.event_type);
+    let parts = [
+        subject.map(String::as_str),
+        event.input.as_deref().map(RawValue::get),
+        event.result.as_ref().map(|_| "→"),
+        event.result.as_deref().map(RawValue::get),
+        event.reason.as_deref(),
+    ];
+    for part in parts.into_iter().flatten() {
+        text.push(' ');
+        text.push_str(part);
+    }
+    text
+}
+
+/// Rows in columns as wide as their widest cell.
+pub fn table<const N: usize>(head: [&str; N], rows: &[[&str; N]]) {
+    let mut widths = head.map(|cell| cell.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in std::iter::once(&head).chain(rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        line(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

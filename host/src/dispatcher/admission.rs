@@ -1,0 +1,268 @@
+//! Messages come in. Whoever holds the slot's lock gives a message its place in the order; the answer waits until it is durable.
+
+use std::sync::Arc;
+
+use fermata_replay::{Message, MessageBody, Payload, RuntimeStatus, Start};
+use rand::RngExt as _;
+use tokio::sync::oneshot;
+
+use super::Dispatcher;
+use super::slot::{Inner, Slot};
+use crate::limits;
+use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, Write, partition_of};
+
+/// What became of a message at the door.
+enum Delivery {
+    /// It has its place; the answer comes when it is durable.
+    Admitted(oneshot::Receiver<Result<(), StoreError>>),
+    Ended,
+    /// The instance has ended, but that is not durable yet.
+    Ending(oneshot::Receiver<()>),
+    /// The slot has left the map.
+    LookAgain,
+}
+
+/// A start that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    #[error("there is no orchestrator named {name:?}; there are: {}", or_none(.known))]
+    UnknownOrchestrator { name: String, known: Vec<String> },
+    #[error("{0}")]
+    BadId(String),
+    /// An instance with this id has not ended.
+    #[error("an instance with the id {0:?} exists and has not ended")]
+    Exists(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RaiseError {
+    #[error("there is no instance with the id {0:?}")]
+    NotFound(String),
+    /// The instance has ended: nobody would ever receive the event.
+    #[error("the instance {0:?} has ended")]
+    Gone(String),
+    #[error("the instance has {0} unread messages: try again when it has caught up")]
+    Busy(usize),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Dispatcher {
+    /// Starts an orchestrator. Durable on return.
+    pub async fn start(self: &Arc<Self>, name: &str, id: Option<&str>, input: Payload) -> Result<Started, StartError> {
+        let Some((name, module)) = self.registry.orchestrator(name) else {
+            return Err(StartError::UnknownOrchestrator {
+                name: name.to_owned(),
+                known: self.registry.orchestrators(),
+            });
+        };
+        let id = match id {
+            Some(id) => {
+                check_id(id)?;
+                id.to_owned()
+            }
+            None => uuid::Uuid::now_v7().simple().to_string(),
+        };
+        let start = Start { name, input, execution: uuid::Uuid::now_v7().simple().to_string(), module, seed: seed() };
+        loop {
+            if let Some(durable) = self.try_create(&id, &start).await? {
+                durable.await.map_err(|_| closed())??;
+                return Ok(Started { id });
+            }
+        }
+    }
+
+    /// Creates the instance, unless its id was taken meanwhile by somebody who must be looked at again.
+    async fn try_create(
+        self: &Arc<Self>,
+        id: &str,
+        start: &Start,
+    ) -> Result<Option<oneshot::Receiver<Result<(), StoreError>>>, StartError> {
+        let number = partition_of(id);
+        let (departures, present) = {
+            let partition = self.partition(number);
+            (partition.departures, partition.slots.get(id).cloned())
+        };
+        if let Some(slot) = present {
+            // What stands in the way, and what would make way, count once they are durable.
+            let (settled, ended) = {
+                let mut inner = slot.lock();
+                (inner.settled(), inner.status.is_final())
+            };
+            let _ = settled.await;
+            if !ended && !slot.lock().gone {
+                return Err(StartError::Exists(id.to_owned()));
+            }
+            self.forget_if_idle(&slot);
+            tokio::task::yield_now().await;
+            return Ok(None);
+        }
+        let replaces = match self.store.find(id).await? {
+            Some(found) if !found.status.is_final() => return Err(StartError::Exists(id.to_owned())),
+            found => found.map(|instance| instance.key),
+        };
+        let mut partition = self.partition(number);
+        if partition.departures != departures || partition.slots.contains_key(id) {
+            return Ok(None);
+        }
+        let slot = Arc::new(self.new_slot(id, start)?);
+        partition.slots.insert(slot.id.clone(), slot.clone());
+        let mut inner = slot.lock();
+        drop(partition);
+        let body = MessageBody::Started(Box::new(start.clone()));
+        let created = self.clock.now();
+        let durable = self.admit(&slot, &mut inner, body, |message| Change::Create {
+            instance: NewInstance {
+                id: id.to_owned(),
+                name: start.name.clone(),
+                module: start.module.clone(),
+                execution: start.execution.clone(),
+                created,
+            },
+            replaces,
+            message,
+        })?;
+        Ok(Some(durable))
+    }
+
+    /// Raises an external event. Durable on return.
+    pub async fn raise(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<(), RaiseError> {
+        let body = MessageBody::EventRaised { name: name.to_owned(), input };
+        self.deliver(id, None, body).await
+    }
+
+    /// Delivers a message to an instance, of this key where one is given. Durable on return.
+    pub(super) async fn deliver(
+        self: &Arc<Self>,
+        id: &str,
+        key: Option<InstanceKey>,
+        body: MessageBody,
+    ) -> Result<(), RaiseError> {
+        loop {
+            let Some(slot) = self.slot(id).await? else { return Err(RaiseError::NotFound(id.to_owned())) };
+            if key.is_some_and(|key| key != slot.key) {
+                return Err(RaiseError::Gone(id.to_owned()));
+            }
+            match self.try_deliver(&slot, &body)? {
+                Delivery::Admitted(durable) => return Ok(durable.await.map_err(|_| closed())??),
+                Delivery::Ended => {
+                    self.forget_if_idle(&slot);
+                    return Err(RaiseError::Gone(id.to_owned()));
+                }
+                // That it has ended may be said only once that is durable.
+                Delivery::Ending(settled) => {
+                    let _ = settled.await;
+                    tokio::task::yield_now().await;
+                }
+                Delivery::LookAgain => {}
+            }
+        }
+    }
+
+    fn try_deliver(self: &Arc<Self>, slot: &Arc<Slot>, body: &MessageBody) -> Result<Delivery, RaiseError> {
+        let mut inner = slot.lock();
+        if inner.gone {
+            return Ok(Delivery::LookAgain);
+        }
+        if inner.status.is_final() {
+            let ended = inner.writes_in_flight == 0 && !inner.scheduled;
+            return Ok(if ended { Delivery::Ended } else { Delivery::Ending(inner.settled()) });
+        }
+        if inner.inbox.len() >= limits::INBOX_MESSAGES {
+            return Err(RaiseError::Busy(inner.inbox.len()));
+        }
+        let durable = self.admit(slot, &mut inner, body.clone(), |message| Change::Accept { message })?;
+        Ok(Delivery::Admitted(durable))
+    }
+
+    /// Gives a message its place, makes it durable and lets the instance run, all under the slot's lock.
+    fn admit(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        inner: &mut Inner,
+        body: MessageBody,
+        change: impl FnOnce(StoredMessage) -> Change,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
+        let message = Message { seq: self.ids.next()?, at: self.clock.now(), body };
+        let stored = StoredMessage {
+            seq: message.seq,
+            at: message.at,
+            body: serde_json::to_string(&message.body).map_err(|error| StoreError::Io(error.to_string().into()))?,
+        };
+        let (sender, durable) = oneshot::channel();
+        let (dispatcher, owner) = (self.clone(), slot.clone());
+        inner.writes_in_flight += 1;
+        // A parked instance reads nothing: its messages wait in the store.
+        if !inner.parked {
+            inner.inbox.push_back(message);
+        }
+        let write = Write { lease: slot.lease, key: slot.key, change: change(stored) };
+        self.store.submit(
+            write,
+            Box::new(move |result| {
+                match &result {
+                    Ok(()) => dispatcher.write_ended(&owner, false),
+                    Err(error) => dispatcher.forget_after(&owner, error),
+                }
+                // The client may have gone away.
+                let _ = sender.send(result);
+            }),
+        );
+        self.schedule(slot, inner);
+        Ok(durable)
+    }
+
+    fn new_slot(&self, id: &str, start: &Start) -> Result<Slot, StoreError> {
+        let now = self.clock.now();
+        let instance = Instance {
+            key: self.ids.next()?,
+            id: id.to_owned(),
+            name: start.name.clone(),
+            module: start.module.clone(),
+            execution: start.execution.clone(),
+            status: RuntimeStatus::Pending,
+            created: now,
+            updated: now,
+            version: 0,
+            custom_status: None,
+            parked: None,
+        };
+        Ok(Slot::of(&instance, self.leases[partition_of(id) as usize]))
+    }
+}
+
+/// The rules of Durable Functions: at most 256 characters, none of `/ \ # ?`, no control characters, no `@` in front.
+fn check_id(id: &str) -> Result<(), StartError> {
+    let bad = |why: &str| Err(StartError::BadId(format!("the instance id {id:?} {why}")));
+    if id.is_empty() || id.len() > limits::INSTANCE_ID_BYTES {
+        return bad("must be 1 to 256 bytes long");
+    }
+    if id.starts_with('@') {
+        return bad("must not begin with @, which is kept for entities");
+    }
+    if id.chars().any(|c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control()) {
+        return bad("must not contain / \\ # ? or control characters");
+    }
+    Ok(())
+}
+
+/// 256 random bits in hex.
+fn seed() -> String {
+    let bytes: [u8; 32] = rand::rng().random();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("the store was closed".into())
+}
+
+fn or_none(names: &[String]) -> String {
+    if names.is_empty() { "none, deploy a module first".into() } else { names.join(", ") }
+}

@@ -1,0 +1,121 @@
+//! Which blocked guests stay in memory: the most recently used, within a budget.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::slot::Slot;
+
+/// How many blocked guests stay in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residency {
+    /// As many as the engine can hold.
+    Always,
+    /// None: each message replays its instance from the start.
+    Never,
+    UpTo(u32),
+}
+
+/// What `Always` comes to: guests take address space and memory maps, of which a process has a bounded number.
+const ALWAYS: u32 = 8_192;
+
+impl Residency {
+    pub fn guests(self) -> u32 {
+        match self {
+            Residency::Always => ALWAYS,
+            Residency::Never => 0,
+            Residency::UpTo(guests) => guests.min(ALWAYS),
+        }
+    }
+}
+
+impl Default for Residency {
+    fn default() -> Self {
+        Residency::UpTo(1_024)
+    }
+}
+
+impl FromStr for Residency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "always" => Ok(Residency::Always),
+            "never" => Ok(Residency::Never),
+            number => number
+                .parse()
+                .map(Residency::UpTo)
+                .map_err(|_| format!("{text:?} is not `always`, `never` or a number of guests")),
+        }
+    }
+}
+
+impl fmt::Display for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Residency::Always => f.write_str("always"),
+            Residency::Never => f.write_str("never"),
+            Residency::UpTo(guests) => write!(f, "{guests}"),
+        }
+    }
+}
+
+/// Resident guests in the order of their last use.
+pub struct Residents {
+    budget: usize,
+    last_stamp: AtomicU64,
+    /// How many guests are resident.
+    count: AtomicUsize,
+    /// Slots by the stamp they had when their guest blocked, oldest first. An entry whose stamp is not the slot's any more is stale.
+    queue: Mutex<VecDeque<(u64, Arc<Slot>)>>,
+}
+
+impl Residents {
+    pub fn new(residency: Residency) -> Residents {
+        Residents {
+            budget: residency.guests() as usize,
+            last_stamp: AtomicU64::new(0),
+            count: AtomicUsize::new(0),
+            queue: Mutex::default(),
+        }
+    }
+
+    /// Whether a blocked guest may stay at all.
+    pub fn keeps_any(&self) -> bool {
+        self.budget > 0
+    }
+
+    /// A guest becomes resident. Called under the slot's lock; [`Residents::evict`] follows when it is free.
+    pub fn keep(&self, slot: &Slot) {
+        slot.stamp.store(self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Release);
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A resident guest is taken, to run or to be dropped. Called under the slot's lock.
+    pub fn take(&self, slot: &Slot) {
+        slot.stamp.store(0, Ordering::Release);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes this slot's guest as the one used last. Returns the slots whose guests are to go, with the stamp that must still hold.
+    pub fn evict(&self, slot: &Arc<Slot>) -> Vec<(u64, Arc<Slot>)> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back((slot.stamp.load(Ordering::Acquire), slot.clone()));
+        let is_current = |(stamp, slot): &(u64, Arc<Slot>)| slot.stamp.load(Ordering::Acquire) == *stamp;
+        let mut over = Vec::new();
+        let mut surplus = self.count.load(Ordering::Relaxed).saturating_sub(self.budget);
+        while surplus > 0 {
+            let Some(entry) = queue.pop_front() else { break };
+            if is_current(&entry) {
+                surplus -= 1;
+                over.push(entry);
+            }
+        }
+        if queue.len() > 2 * self.budget + 64 {
+            queue.retain(is_current);
+        }
+        over
+    }
+}

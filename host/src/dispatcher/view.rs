@@ -1,0 +1,109 @@
+//! What an instance shows: read from durable state only, derived from history.
+
+use std::sync::Arc;
+
+use fermata_replay::{BufferedEvent, Decision, MessageBody, Payload, RuntimeStatus, State, Step, Timestamp};
+
+use super::Dispatcher;
+use crate::store::{Filter, Instance, Page, Snapshot, StoreError};
+
+/// An instance as its owner knows it, durable at the time of reading.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    pub id: String,
+    pub name: String,
+    pub status: RuntimeStatus,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub module: String,
+    pub input: Option<Payload>,
+    /// The result, or how it failed.
+    pub output: Option<Output>,
+    pub custom_status: Option<Payload>,
+    /// Why the instance is stopped until somebody does something about it.
+    pub parked: Option<String>,
+    /// Only where history was asked for.
+    pub history: Option<HistoryView>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Output {
+    Result(Payload),
+    Failure(fermata_replay::Failure),
+}
+
+/// The whole history, and what it adds up to.
+#[derive(Clone, Debug)]
+pub struct HistoryView {
+    pub steps: Vec<Step>,
+    /// Names of events that would let the instance go on.
+    pub waiting_for: Vec<String>,
+    /// Events that no wait has taken.
+    pub buffered: Vec<BufferedEvent>,
+}
+
+impl Dispatcher {
+    /// What is durable of an instance; with its whole history if asked.
+    pub async fn view(self: &Arc<Self>, id: &str, history: bool) -> Result<Option<InstanceView>, StoreError> {
+        let Some(snapshot) = self.store.snapshot(id).await? else { return Ok(None) };
+        let key = snapshot.instance.key;
+        let mut view = view(snapshot)?;
+        if history && let Some(loaded) = self.store.load(key).await? {
+            let mut steps = Vec::new();
+            for chunk in &loaded.history {
+                steps.extend(steps_of(chunk)?);
+            }
+            let state = State::of(&steps);
+            view.history =
+                Some(HistoryView { waiting_for: state.waiting_for(), buffered: state.buffered_events(), steps });
+        }
+        Ok(Some(view))
+    }
+
+    /// Instances in the order of creation, without input, output and history.
+    pub async fn list(&self, filter: Filter) -> Result<Page, StoreError> {
+        self.store.list(filter).await
+    }
+}
+
+fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
+    let Snapshot { instance, first, last, unread } = snapshot;
+    let first = first.as_deref().map(steps_of).transpose()?.unwrap_or_default();
+    let last = last.as_deref().map(steps_of).transpose()?;
+    let input = match first.first() {
+        Some(step) => input_of(&step.message),
+        None => match unread.first() {
+            Some(message) => input_of(&serde_json::from_str(&message.body).map_err(damaged)?),
+            None => None,
+        },
+    };
+    let output = instance.status.is_final().then(|| output_of(last.as_ref().unwrap_or(&first))).flatten();
+    let Instance { id, name, module, status, created, updated, custom_status, parked, .. } = instance;
+    let custom_status = custom_status
+        .map(|text| Payload::parse(&text).map_err(|error| StoreError::Damaged(error.to_string())))
+        .transpose()?;
+    Ok(InstanceView { id, name, status, created, updated, module, input, output, custom_status, parked, history: None })
+}
+
+fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {
+    serde_json::from_str(chunk).map_err(damaged)
+}
+
+fn damaged(error: serde_json::Error) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+fn input_of(message: &MessageBody) -> Option<Payload> {
+    match message {
+        MessageBody::Started(start) => Some(start.input.clone()),
+        _ => None,
+    }
+}
+
+fn output_of(steps: &[Step]) -> Option<Output> {
+    steps.iter().rev().flat_map(|step| step.decisions.iter().rev()).find_map(|decision| match decision {
+        Decision::Completed { output } => Some(Output::Result(output.clone())),
+        Decision::Failed { failure } => Some(Output::Failure(failure.clone())),
+        _ => None,
+    })
+}

@@ -1,0 +1,79 @@
+//! One attempt at an activity, in a wasm instance of its own.
+
+use std::sync::Arc;
+
+use fermata_replay::{Failure, Outcome, Payload, kind};
+use wasmtime::component::{ComponentType, Lower};
+
+use super::log::GuestLog;
+use super::wasi::real_clocks_and_randomness;
+use super::world::{Role, World, store};
+use super::{Engine, Module};
+
+/// `activity-context` of the contract.
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct WitActivityContext {
+    #[component(name = "task-key")]
+    task_key: String,
+    #[component(name = "instance-id")]
+    instance_id: String,
+    attempt: u32,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct ActivityCall {
+    pub name: String,
+    pub input: String,
+    pub instance_id: String,
+    /// The same for every attempt at one task, and for no other task.
+    pub task_key: String,
+    pub attempt: u32,
+}
+
+impl Engine {
+    /// Runs an activity to its end. Must be called within a tokio runtime, which its WASI clocks need.
+    pub async fn run_activity(self: &Arc<Self>, module: &Module, call: ActivityCall) -> Outcome {
+        if !module.has_activity(&call.name) {
+            return Outcome::Failed(Failure::new(
+                kind::NOT_FOUND,
+                format!("the module has no activity {:?}; it has: {}", call.name, module.activity_names()),
+            ));
+        }
+        let _running = self.epoch.run();
+        let log = GuestLog::new(&call.instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
+        match self.attempt(module, &call, &log).await {
+            Ok(Ok(output)) => match Payload::parse(&output) {
+                Ok(output) => Outcome::Succeeded(output),
+                Err(error) => Outcome::Failed(Failure::new(kind::TRAP, format!("the activity's output is {error}"))),
+            },
+            Ok(Err(failure)) => Outcome::Failed(failure.into()),
+            Err(error) => {
+                tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {error:?}");
+                // A panic is an `unreachable` after a line of log that says more.
+                let message = log.last_error().unwrap_or(error.root_cause().to_string());
+                Outcome::Failed(Failure::new(kind::TRAP, message))
+            }
+        }
+    }
+
+    async fn attempt(
+        self: &Arc<Self>,
+        module: &Module,
+        call: &ActivityCall,
+        log: &GuestLog,
+    ) -> wasmtime::Result<Result<String, super::host_calls::WitFailure>> {
+        let wasi = real_clocks_and_randomness(log);
+        let world = World::new(self, Role::Activity, call.instance_id.as_str().into(), log.clone(), wasi);
+        let mut store = store(self, world)?;
+        // An activity's outcome is recorded whatever it is: wall time bounds it, not fuel.
+        store.set_fuel(i64::MAX as u64)?;
+        let context = WitActivityContext {
+            task_key: call.task_key.clone(),
+            instance_id: call.instance_id.clone(),
+            attempt: call.attempt,
+        };
+        module.run_activity(&mut store, &call.name, &call.input, context).await
+    }
+}

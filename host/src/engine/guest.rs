@@ -1,0 +1,170 @@
+//! One orchestrator's wasm instance, from its beginning to its end. Blocked, it is *resident*: a pending future that owns everything. To evict
+//! it, drop it; to bring it back, start a new one with the history.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use fermata_replay::{Execution, Failure, Message, Mismatch, Outcome, Payload, Start, State, Stop, Turn, kind};
+use wasmtime::{AsContextMut, Store, Trap};
+
+use super::host_calls::WitFailure;
+use super::log::GuestLog;
+use super::wasi::{StepClock, Stream, generator, virtual_world};
+use super::world::{Orchestrator, Role, Shared, World, meter, store};
+use super::{Engine, Module};
+
+/// A running orchestrator. Dropping it runs none of the guest's code.
+pub struct Guest {
+    run: Pin<Box<dyn Future<Output = wasmtime::Result<Returned>> + Send>>,
+    shared: Arc<Mutex<Shared>>,
+    engine: Arc<Engine>,
+    log: GuestLog,
+}
+
+type Returned = Result<String, WitFailure>;
+
+/// Where a guest stands after it ran.
+#[derive(Debug)]
+pub enum Progress {
+    /// It waits for a message that is not there; every message there was has been applied.
+    Blocked,
+    Ended(End),
+}
+
+/// How a guest ended.
+#[derive(Debug)]
+pub enum End {
+    /// It returned, failed or crashed, and that is recorded in its execution.
+    Recorded,
+    /// It does not fit its history. Nothing of this turn may be committed.
+    Mismatch(Box<Mismatch>),
+    /// The host gave up on it, for a reason that says nothing about the guest's outcome: to be tried again from history.
+    Abandoned(String),
+}
+
+impl Engine {
+    /// A guest for an execution, which must hold at least the start message; nothing runs yet.
+    pub fn guest(self: &Arc<Self>, module: &Arc<Module>, instance_id: &str, mut execution: Execution) -> Guest {
+        let start = execution.begin().expect("an execution with a guest has been started");
+        let log = GuestLog::new(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
+        let shared = Arc::new(Mutex::new(Shared { execution, blocked: false, stop: None, metered_step: 0 }));
+        let run = run(self.clone(), module.clone(), instance_id.into(), start, log.clone(), shared.clone());
+        Guest { run: Box::pin(run), shared, engine: self.clone(), log }
+    }
+}
+
+async fn run(
+    engine: Arc<Engine>,
+    module: Arc<Module>,
+    instance_id: Arc<str>,
+    start: Start,
+    log: GuestLog,
+    shared: Arc<Mutex<Shared>>,
+) -> wasmtime::Result<Returned> {
+    let clock = StepClock::default();
+    let seed = seed_bytes(&start.seed);
+    let wasi = virtual_world(&seed, &clock, &log);
+    let role = Role::Orchestrator(Box::new(Orchestrator {
+        shared,
+        clock,
+        guid: generator(&seed, Stream::Guid),
+        step_ticks: engine.ticks(),
+    }));
+    let mut store: Store<World> = store(&engine, World::new(&engine, role, instance_id, log, wasi))?;
+    meter(&mut store.as_context_mut())?;
+    let (name, input) = (start.name.as_str(), start.input.as_str());
+    module.run_orchestrator(&mut store, name, input).await
+}
+
+impl Guest {
+    /// Lets the guest run on with these messages, until it blocks or ends.
+    pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>) -> Progress {
+        {
+            let mut shared = self.shared();
+            messages.into_iter().for_each(|message| shared.execution.push(message));
+            shared.blocked = false;
+        }
+        let polled = {
+            let _running = self.engine.epoch.run();
+            self.run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match polled {
+            Poll::Pending if self.shared().blocked => Progress::Blocked,
+            Poll::Pending => self.record(Outcome::Failed(Failure::new(
+                kind::TRAP,
+                "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only",
+            ))),
+            Poll::Ready(Ok(Ok(output))) => self.record(match Payload::parse(&output) {
+                Ok(output) => Outcome::Succeeded(output),
+                Err(error) => {
+                    Outcome::Failed(Failure::new(kind::TRAP, format!("the orchestrator's output is {error}")))
+                }
+            }),
+            Poll::Ready(Ok(Err(failure))) => self.record(Outcome::Failed(failure.into())),
+            Poll::Ready(Err(error)) => self.crashed(error),
+        }
+    }
+
+    /// Applies messages to a guest that has ended: events stay visible as buffered.
+    pub fn absorb(&mut self, messages: impl IntoIterator<Item = Message>) {
+        let mut shared = self.shared();
+        messages.into_iter().for_each(|message| shared.execution.push(message));
+        shared.execution.absorb().expect("an ended guest decides nothing");
+    }
+
+    /// What there is to commit.
+    pub fn take_turn(&mut self) -> Option<Turn> {
+        let mut shared = self.shared();
+        shared.execution.has_turn().then(|| shared.execution.take_turn())
+    }
+
+    /// Reads the state of the execution.
+    pub fn state<R>(&self, read: impl FnOnce(&State) -> R) -> R {
+        read(self.shared().execution.state())
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no panic while it is held")
+    }
+
+    fn record(&mut self, outcome: Outcome) -> Progress {
+        let ended = self.shared().execution.end(outcome);
+        Progress::Ended(match ended {
+            Ok(()) => End::Recorded,
+            Err(Stop::Mismatch(mismatch)) => End::Mismatch(mismatch),
+            Err(Stop::Misuse(reason)) => End::Abandoned(reason),
+        })
+    }
+
+    fn crashed(&mut self, error: wasmtime::Error) -> Progress {
+        let stop = self.shared().stop.take();
+        match (stop, error.downcast_ref::<Trap>()) {
+            (Some(Stop::Mismatch(mismatch)), _) => Progress::Ended(End::Mismatch(mismatch)),
+            (None, Some(Trap::Interrupt)) => {
+                Progress::Ended(End::Abandoned("a step took longer than its wall time".into()))
+            }
+            (None, Some(Trap::OutOfFuel)) => self.record(Outcome::Failed(Failure::new(
+                kind::LIMIT,
+                "a step ran longer than its fuel allows: an orchestrator leaves long work to activities",
+            ))),
+            (stop, _) => {
+                // A panic is an `unreachable` after a line of log that says more.
+                let said = self.log.last_error();
+                let message = stop.map(|stop| stop.to_string()).or(said).unwrap_or(error.root_cause().to_string());
+                tracing::warn!(target: "guest", instance = self.log.instance(), "the orchestrator crashed: {error:?}");
+                self.record(Outcome::Failed(Failure::new(kind::TRAP, message)))
+            }
+        }
+    }
+}
+
+/// 64 hex digits, as recorded at the start.
+fn seed_bytes(hex: &str) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for (byte, digits) in seed.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).unwrap_or("0");
+        *byte = u8::from_str_radix(digits, 16).unwrap_or(0);
+    }
+    seed
+}

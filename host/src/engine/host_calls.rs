@@ -1,0 +1,211 @@
+//! The imports of `wit/orchestration.wit`, interface `host`: each is a call of [`Execution`].
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use fermata_replay::{Execution, Failure, Outcome, Payload, Stop, TaskId};
+use rand_chacha::rand_core::Rng;
+use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::{Result, StoreContextMut};
+
+use super::world::{Role, World, meter};
+
+pub const HOST: &str = "fermata:orchestration/host@1.0.0";
+
+/// `failure` of the contract.
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub struct WitFailure {
+    kind: String,
+    message: String,
+    #[component(name = "error-type")]
+    error_type: String,
+    details: String,
+    #[component(name = "non-retryable")]
+    non_retryable: bool,
+}
+
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "made by lifting from the guest")]
+enum WitLevel {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+type WitOutcome = std::result::Result<String, WitFailure>;
+type Call<'a> = StoreContextMut<'a, World>;
+
+pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
+    let mut host = linker.instance(HOST)?;
+
+    host.func_wrap("wait-external-event", |mut call: Call<'_>, (name,): (String,)| {
+        check_name(&call, "an event", &name)?;
+        Ok((ask(&mut call, |execution| execution.wait_external_event(&name))?,))
+    })?;
+    host.func_wrap("call-activity", |mut call: Call<'_>, (name, input): (String, String)| {
+        check_name(&call, "an activity", &name)?;
+        let input = payload(&call, &input)?;
+        Ok((ask(&mut call, |execution| execution.call_activity(&name, input))?,))
+    })?;
+
+    host.func_wrap_async("await-task", |call: Call<'_>, (task,): (TaskId,)| {
+        Box::new(async move {
+            let outcome = wait(call, |execution| execution.poll_task(task)).await?;
+            Ok((lower(outcome),))
+        })
+    })?;
+    host.func_wrap_async("task-any", |call: Call<'_>, (tasks,): (Vec<TaskId>,)| {
+        Box::new(async move { Ok((wait(call, |execution| execution.poll_any(&tasks)).await?,)) })
+    })?;
+    host.func_wrap_async("task-all", |call: Call<'_>, (tasks,): (Vec<TaskId>,)| {
+        Box::new(async move {
+            let results = wait(call, |execution| execution.poll_all(&tasks)).await?;
+            Ok((match results {
+                Ok(payloads) => Ok(payloads.iter().map(|payload| payload.as_str().to_owned()).collect::<Vec<_>>()),
+                Err(failure) => Err(WitFailure::from(failure)),
+            },))
+        })
+    })?;
+    host.func_wrap_async("next-completed", |call: Call<'_>, (): ()| {
+        Box::new(async move { Ok((wait(call, Execution::poll_next).await?,)) })
+    })?;
+
+    host.func_wrap("task-result", |mut call: Call<'_>, (task,): (TaskId,)| {
+        Ok((ask(&mut call, |execution| execution.task_result(task))?.map(lower),))
+    })?;
+    host.func_wrap("cancel-task", |mut call: Call<'_>, (task,): (TaskId,)| {
+        Ok((ask(&mut call, |execution| execution.cancel(task))?,))
+    })?;
+
+    host.func_wrap("instance-id", |call: Call<'_>, (): ()| Ok((call.data().instance_id.to_string(),)))?;
+    host.func_wrap("current-utc-time", |mut call: Call<'_>, (): ()| {
+        Ok((ask(&mut call, |execution| Ok(execution.state().now().as_millis_f64()))?,))
+    })?;
+    host.func_wrap("new-guid", |mut call: Call<'_>, (): ()| {
+        let mut bytes = [0; 16];
+        call.data_mut().orchestrator()?.guid.fill_bytes(&mut bytes);
+        Ok((uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),))
+    })?;
+    host.func_wrap("is-replaying", |call: Call<'_>, (): ()| match &call.data().role {
+        Role::Orchestrator(orchestrator) => {
+            Ok((orchestrator.shared.lock().expect("no panic while it is held").execution.is_replaying(),))
+        }
+        Role::Activity | Role::Describing => Ok((false,)),
+    })?;
+    host.func_wrap("set-custom-status", |mut call: Call<'_>, (status,): (String,)| {
+        let limit = call.data().limits.custom_status_bytes;
+        if status.len() > limit {
+            return Err(refuse(
+                &mut call,
+                format!("a custom status of {} bytes passes the limit of {limit}", status.len()),
+            ));
+        }
+        let status = payload(&call, &status)?;
+        ask(&mut call, |execution| {
+            execution.set_custom_status(status);
+            Ok(())
+        })
+    })?;
+    host.func_wrap("log", |call: Call<'_>, (level, message): (WitLevel, String)| {
+        call.data().log.line(level.into(), &message);
+        Ok(())
+    })
+}
+
+/// A call that never blocks.
+fn ask<R>(call: &mut Call<'_>, question: impl FnOnce(&mut Execution) -> Result<R, Stop>) -> Result<R> {
+    let orchestrator = call.data_mut().orchestrator()?;
+    let mut shared = orchestrator.shared.lock().expect("no panic while it is held");
+    question(&mut shared.execution).map_err(|stop| {
+        shared.stop = Some(stop.clone());
+        wasmtime::Error::new(stop)
+    })
+}
+
+/// A call that blocks until there is an answer; meanwhile the guest is suspended, and may be dropped.
+async fn wait<R>(mut call: Call<'_>, question: impl Fn(&mut Execution) -> Poll<Result<R, Stop>>) -> Result<R> {
+    let shared = call.data_mut().orchestrator()?.shared.clone();
+    let answer = poll_fn(|_| {
+        let mut shared = shared.lock().expect("no panic while it is held");
+        let answer = question(&mut shared.execution);
+        shared.blocked = answer.is_pending();
+        if let Poll::Ready(Err(stop)) = &answer {
+            shared.stop = Some(stop.clone());
+        }
+        answer
+    })
+    .await?;
+    meter(&mut call)?;
+    Ok(answer)
+}
+
+fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<()> {
+    let limit = call.data().limits.name_bytes;
+    if name.is_empty() || name.len() > limit {
+        return Err(wasmtime::Error::msg(format!(
+            "the name of {what} must be 1 to {limit} bytes long, this one is {}",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
+fn payload(call: &Call<'_>, text: &str) -> Result<Payload> {
+    let limit = call.data().limits.payload_bytes;
+    if text.len() > limit {
+        return Err(wasmtime::Error::msg(format!("a payload of {} bytes passes the limit of {limit}", text.len())));
+    }
+    Payload::parse(text).map_err(|error| wasmtime::Error::msg(format!("the guest's payload is {error}")))
+}
+
+/// Notes a refusal as the guest's own fault.
+fn refuse(call: &mut Call<'_>, message: String) -> wasmtime::Error {
+    let stop = Stop::Misuse(message);
+    if let Ok(orchestrator) = call.data_mut().orchestrator() {
+        orchestrator.shared.lock().expect("no panic while it is held").stop = Some(stop.clone());
+    }
+    wasmtime::Error::new(stop)
+}
+
+fn lower(outcome: Outcome) -> WitOutcome {
+    match outcome {
+        Outcome::Succeeded(payload) => Ok(payload.as_str().to_owned()),
+        Outcome::Failed(failure) => Err(failure.into()),
+    }
+}
+
+impl From<Failure> for WitFailure {
+    fn from(failure: Failure) -> WitFailure {
+        let Failure { kind, message, error_type, details, non_retryable } = failure;
+        WitFailure { kind, message, error_type, details, non_retryable }
+    }
+}
+
+impl From<WitFailure> for Failure {
+    fn from(failure: WitFailure) -> Failure {
+        let WitFailure { kind, message, error_type, details, non_retryable } = failure;
+        Failure { kind, message, error_type, details, non_retryable }
+    }
+}
+
+impl From<WitLevel> for tracing::Level {
+    fn from(level: WitLevel) -> tracing::Level {
+        match level {
+            WitLevel::Trace => tracing::Level::TRACE,
+            WitLevel::Debug => tracing::Level::DEBUG,
+            WitLevel::Info => tracing::Level::INFO,
+            WitLevel::Warn => tracing::Level::WARN,
+            WitLevel::Error => tracing::Level::ERROR,
+        }
+    }
+}

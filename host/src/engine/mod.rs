@@ -1,0 +1,71 @@
+//! The only wasmtime. Turns modules into guests, and takes a guest through its steps.
+//!
+//! - [`settings`]: the switches, each with its reason
+//! - [`module`]: from uploaded bytes to a compiled module, and the cache on disk
+//! - [`guest`]: one orchestrator's wasm instance, resident while it is blocked
+//! - [`activity`]: one attempt at an activity
+//! - [`host_calls`]: the imports of `wit/orchestration.wit`
+//! - [`wasi`], [`log`]: the rest of a guest's world
+
+mod activity;
+mod epoch;
+mod guest;
+mod host_calls;
+mod log;
+mod module;
+mod settings;
+mod wasi;
+mod world;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use wasmtime::component::Linker;
+
+pub use activity::ActivityCall;
+pub use guest::{End, Guest, Progress};
+pub use module::{Admitted, BadModule, Module};
+
+use crate::limits::GuestLimits;
+use epoch::Epoch;
+use world::World;
+
+/// Makes guests from modules. One for the process.
+pub struct Engine {
+    wasm: wasmtime::Engine,
+    linker: Linker<World>,
+    limits: Arc<GuestLimits>,
+    cache: PathBuf,
+    compiled: Mutex<HashMap<String, Arc<Module>>>,
+    epoch: Epoch,
+}
+
+impl Engine {
+    /// `guests`: how many may exist at a time. `cache`: the directory for compiled modules; nobody else may write to it, for what lies there is
+    /// run as machine code.
+    pub fn new(limits: GuestLimits, guests: u32, cache: &Path) -> wasmtime::Result<Arc<Engine>> {
+        let wasm = wasmtime::Engine::new(&settings::config(&limits, guests))?;
+        let mut linker = Linker::new(&wasm);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        host_calls::add_to_linker(&mut linker)?;
+        Ok(Arc::new(Engine {
+            epoch: Epoch::of(&wasm),
+            cache: cache.join(module::cache_folder(&wasm)),
+            wasm,
+            linker,
+            limits: Arc::new(limits),
+            compiled: Mutex::default(),
+        }))
+    }
+
+    /// The compiled module of this digest, if it is in memory.
+    pub fn module(&self, digest: &str) -> Option<Arc<Module>> {
+        self.compiled.lock().expect("no panic while it is held").get(digest).cloned()
+    }
+
+    /// How many ticks of the epoch a step may take.
+    fn ticks(&self) -> u64 {
+        (self.limits.wall_time.as_millis() / epoch::TICK.as_millis()) as u64
+    }
+}

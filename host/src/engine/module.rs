@@ -1,0 +1,310 @@
+//! From uploaded bytes to a compiled module: encode, check, compile, list what it holds. What was compiled is kept on disk, by digest and
+//! by everything about the engine that the machine code depends on.
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use sha2::{Digest, Sha256};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift};
+
+use super::activity::WitActivityContext;
+use super::host_calls::WitFailure;
+use super::world::{World, store};
+use super::{Engine, host_calls};
+
+pub const GUEST: &str = "fermata:orchestration/guest@1.0.0";
+
+/// A compiled module, ready to make guests.
+pub struct Module {
+    digest: String,
+    instance: InstancePre<World>,
+    exports: Exports,
+    manifest: Manifest,
+}
+
+#[derive(Clone, Copy)]
+struct Exports {
+    describe: ComponentExportIndex,
+    run_orchestrator: ComponentExportIndex,
+    run_activity: ComponentExportIndex,
+}
+
+/// `manifest` of the contract.
+#[derive(Clone, Debug, Default, ComponentType, Lift)]
+#[component(record)]
+struct Manifest {
+    orchestrators: Vec<String>,
+    activities: Vec<String>,
+}
+
+/// An upload that was found good.
+pub struct Admitted {
+    pub module: Arc<Module>,
+    /// The component, encoded where a core module was uploaded.
+    pub component: Vec<u8>,
+}
+
+/// Why an upload is refused. The text is for the person who sent it.
+#[derive(Debug, thiserror::Error)]
+pub enum BadModule {
+    #[error("this is not WebAssembly: a module begins with the bytes 00 61 73 6d (\\0asm)")]
+    NotWasm,
+    #[error(
+        "this core module has no component-type section, so nothing says what it offers: build it with the fermata-guest crate, or upload a component"
+    )]
+    NoComponentType,
+    #[error("this core module can not be made a component: {0}")]
+    NotEncodable(String),
+    #[error("this module is not valid: {0}")]
+    Invalid(String),
+    #[error("this module imports what the host does not offer: {0}")]
+    Import(String),
+    #[error("this module does not export {GUEST} as wit/orchestration.wit has it: {0}")]
+    Export(String),
+    #[error("this module can not list what it holds: {0}")]
+    Describe(String),
+    #[error("this module holds no orchestrator and no activity")]
+    Empty,
+}
+
+impl Engine {
+    /// Checks an upload and compiles it; the cache on disk makes it cheap the second time.
+    pub fn admit(self: &Arc<Self>, bytes: &[u8]) -> Result<Admitted, BadModule> {
+        let component = encode(bytes)?;
+        let digest = hex(&Sha256::digest(&component));
+        let module = self.compile(&digest, &component)?;
+        if module.manifest.orchestrators.is_empty() && module.manifest.activities.is_empty() {
+            return Err(BadModule::Empty);
+        }
+        Ok(Admitted { module, component })
+    }
+
+    /// The compiled module of a component that was admitted before.
+    pub fn compile(self: &Arc<Self>, digest: &str, component: &[u8]) -> Result<Arc<Module>, BadModule> {
+        if let Some(module) = self.module(digest) {
+            return Ok(module);
+        }
+        let compiled = self.load_or_compile(digest, component)?;
+        let instance = self.linker.instantiate_pre(&compiled).map_err(|error| BadModule::Import(chain(&error)))?;
+        let exports = exports(&compiled)?;
+        let mut module = Module { digest: digest.to_owned(), instance, exports, manifest: Manifest::default() };
+        module.manifest = self.describe(&module)?;
+        let module = Arc::new(module);
+        self.compiled.lock().expect("no panic while it is held").insert(digest.to_owned(), module.clone());
+        Ok(module)
+    }
+
+    /// Lists what a module holds, and finds out whether its exports have the right types.
+    fn describe(self: &Arc<Self>, module: &Module) -> Result<Manifest, BadModule> {
+        let run = async {
+            let mut store = store(self, World::describing(self))?;
+            let instance = module.instance.instantiate_async(&mut store).await?;
+            module.check_types(&instance, &mut store)?;
+            let describe = instance.get_typed_func::<(), (Manifest,)>(&mut store, module.exports.describe)?;
+            Ok::<_, wasmtime::Error>(describe.call_async(&mut store, ()).await?.0)
+        };
+        let _running = self.epoch.run();
+        let mut manifest = match now_or_never(run) {
+            Some(Ok(manifest)) => manifest,
+            Some(Err(error)) if error.is::<WrongType>() => return Err(BadModule::Export(chain(&error))),
+            Some(Err(error)) => return Err(BadModule::Describe(chain(&error))),
+            None => return Err(BadModule::Describe("it waited for something".into())),
+        };
+        manifest.orchestrators.sort();
+        manifest.activities.sort();
+        Ok(manifest)
+    }
+
+    fn load_or_compile(&self, digest: &str, component: &[u8]) -> Result<Component, BadModule> {
+        let path = self.cache.join(format!("{digest}.cwasm"));
+        if let Some(compiled) = load_compiled(&self.wasm, &path) {
+            return Ok(compiled);
+        }
+        let begun = std::time::Instant::now();
+        let compiled = Component::new(&self.wasm, component).map_err(|error| BadModule::Invalid(chain(&error)))?;
+        tracing::info!(digest, ms = begun.elapsed().as_millis() as u64, "module compiled");
+        if let Err(error) = compiled.serialize().and_then(|code| Ok(keep(&path, &code)?)) {
+            tracing::warn!("the compiled module can not be cached in {}: {error:#}", path.display());
+        }
+        Ok(compiled)
+    }
+}
+
+/// The folder of compiled modules that fit this engine: its version, its settings and this processor.
+pub fn cache_folder(wasm: &wasmtime::Engine) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    wasm.precompile_compatibility_hash().hash(&mut hasher);
+    PathBuf::from(format!("{:016x}", hasher.finish()))
+}
+
+#[allow(unsafe_code)]
+fn load_compiled(wasm: &wasmtime::Engine, path: &Path) -> Option<Component> {
+    if !path.exists() {
+        return None;
+    }
+    // SAFETY: the file was written by `keep` below, as a whole, from this engine's own output, into a directory that is the host's alone
+    // and named for this very engine; wasmtime refuses files of another version or setting.
+    let loaded = unsafe { Component::deserialize_file(wasm, path) };
+    loaded.inspect_err(|error| tracing::warn!("{} is compiled again: {error:#}", path.display())).ok()
+}
+
+/// Writes a file as a whole or not at all: half of a compiled module would be run as machine code.
+fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().expect("a cached file lies in the cache folder");
+    std::fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
+    let mut file = std::fs::File::create_new(&temporary)?;
+    file.write_all(code)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    Ok(())
+}
+
+impl Module {
+    /// SHA-256 of the component, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    pub fn orchestrators(&self) -> &[String] {
+        &self.manifest.orchestrators
+    }
+
+    pub fn activities(&self) -> &[String] {
+        &self.manifest.activities
+    }
+
+    pub fn has_activity(&self, name: &str) -> bool {
+        self.manifest.activities.iter().any(|activity| activity == name)
+    }
+
+    pub fn activity_names(&self) -> String {
+        if self.manifest.activities.is_empty() { "none".into() } else { self.manifest.activities.join(", ") }
+    }
+
+    pub(super) async fn run_orchestrator(
+        &self,
+        store: &mut Store<World>,
+        name: &str,
+        input: &str,
+    ) -> wasmtime::Result<Result<String, WitFailure>> {
+        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let run = instance.get_typed_func::<(&str, &str), (Result<String, WitFailure>,)>(
+            &mut *store,
+            self.exports.run_orchestrator,
+        )?;
+        Ok(run.call_async(store, (name, input)).await?.0)
+    }
+
+    pub(super) async fn run_activity(
+        &self,
+        store: &mut Store<World>,
+        name: &str,
+        input: &str,
+        context: WitActivityContext,
+    ) -> wasmtime::Result<Result<String, WitFailure>> {
+        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let run = instance.get_typed_func::<(&str, &str, WitActivityContext), (Result<String, WitFailure>,)>(
+            &mut *store,
+            self.exports.run_activity,
+        )?;
+        Ok(run.call_async(store, (name, input, context)).await?.0)
+    }
+
+    fn check_types(&self, instance: &wasmtime::component::Instance, store: &mut Store<World>) -> wasmtime::Result<()> {
+        type Returned = (Result<String, WitFailure>,);
+        instance
+            .get_typed_func::<(), (Manifest,)>(&mut *store, self.exports.describe)
+            .map_err(|error| WrongType("describe", chain(&error)))?;
+        instance
+            .get_typed_func::<(&str, &str), Returned>(&mut *store, self.exports.run_orchestrator)
+            .map_err(|error| WrongType("run-orchestrator", chain(&error)))?;
+        instance
+            .get_typed_func::<(&str, &str, WitActivityContext), Returned>(&mut *store, self.exports.run_activity)
+            .map_err(|error| WrongType("run-activity", chain(&error)))?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` has the wrong type: {1}")]
+struct WrongType(&'static str, String);
+
+fn exports(component: &Component) -> Result<Exports, BadModule> {
+    let (_, guest) =
+        component.get_export(None, GUEST).ok_or_else(|| BadModule::Export("the interface is missing".into()))?;
+    let function = |name: &str| {
+        let export = component.get_export(Some(&guest), name);
+        export.map(|(_, index)| index).ok_or_else(|| BadModule::Export(format!("`{name}` is missing")))
+    };
+    Ok(Exports {
+        describe: function("describe")?,
+        run_orchestrator: function("run-orchestrator")?,
+        run_activity: function("run-activity")?,
+    })
+}
+
+/// A component as it is; a core module made into one by the type that its component-type section tells.
+fn encode(bytes: &[u8]) -> Result<Vec<u8>, BadModule> {
+    const CORE: &[u8] = b"\0asm\x01\0\0\0";
+    if !bytes.starts_with(b"\0asm") {
+        return Err(BadModule::NotWasm);
+    }
+    if !bytes.starts_with(CORE) {
+        return Ok(bytes.to_vec());
+    }
+    if !has_component_type(bytes)? {
+        return Err(BadModule::NoComponentType);
+    }
+    let encode = || {
+        wit_component::ComponentEncoder::default()
+            .validate(true)
+            .module(bytes)?
+            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+            .encode()
+    };
+    encode().map_err(|error| {
+        let text = format!("{error:#}");
+        if text.contains("import") { BadModule::Import(text) } else { BadModule::NotEncodable(text) }
+    })
+}
+
+fn has_component_type(bytes: &[u8]) -> Result<bool, BadModule> {
+    for part in wasmparser::Parser::new(0).parse_all(bytes) {
+        match part.map_err(|error| BadModule::Invalid(error.to_string()))? {
+            wasmparser::Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                return Ok(true);
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Runs what never waits.
+fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn chain(error: &wasmtime::Error) -> String {
+    format!("{error:#}").replace(host_calls::HOST, "the host's interface")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,63 @@
+//! How wasmtime is set up, with the reason beside each switch. Two settings that differ here could give the same history two
+//! meanings, so there is one constructor.
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::limits::GuestLimits;
+
+/// Core instances, memories and tables that one guest may take: a Rust module with the preview 1 adapter is 4 core instances with 1 memory and
+/// 2 tables; JavaScript engines bring up to 3 memories and 3 tables.
+const CORE_INSTANCES_PER_GUEST: u32 = 8;
+const MEMORIES_PER_GUEST: u32 = 3;
+const TABLES_PER_GUEST: u32 = 6;
+
+/// `guests`: how many may exist at a time.
+pub fn config(limits: &GuestLimits, guests: u32) -> Config {
+    let mut config = Config::new();
+
+    // Determinism: the same history must give the same decisions on any machine.
+    config.cranelift_nan_canonicalization(true); // the bits of a NaN depend on the processor
+    config.wasm_relaxed_simd(false); // its results depend on the processor
+    config.wasm_threads(false); // the order of threads is nobody's
+    config.shared_memory(false);
+    config.max_wasm_stack(limits.stack_bytes); // a guest can see where its stack ends
+    config.consume_fuel(true); // the bound on a step that is the same everywhere
+
+    // Operation: no guest may hold up the others.
+    config.epoch_interruption(true); // wall time, cheap; never recorded as an outcome
+
+    // Surface: what is off can not be attacked.
+    config.wasm_memory64(false);
+    config.wasm_gc(false);
+    config.wasm_function_references(false);
+    config.wasm_exceptions(false);
+    config.wasm_stack_switching(false);
+    // Component-model-async, under which replay diverges, is not even compiled in (Cargo.toml).
+
+    // Speed.
+    config.concurrency_support(false); // every call would take the slow path of component-model-async
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.memory_init_cow(true); // instances share the pages of the module's data until they write
+    config.async_stack_size(limits.stack_bytes + (512 << 10)); // the rest is for host calls
+    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, guests)));
+    config
+}
+
+fn pool(limits: &GuestLimits, guests: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(guests);
+    pool.total_stacks(guests);
+    pool.total_core_instances(guests * 4);
+    pool.total_memories(guests + guests / 4 + 16);
+    pool.total_tables(guests * 3);
+    pool.max_core_instances_per_component(CORE_INSTANCES_PER_GUEST);
+    pool.max_memories_per_component(MEMORIES_PER_GUEST);
+    pool.max_tables_per_component(TABLES_PER_GUEST);
+    pool.max_memory_size(limits.memory_bytes);
+    pool.table_elements(limits.table_elements);
+    // Kept pages would have to be cleared by hand for the next guest, and held when idle.
+    pool.linear_memory_keep_resident(0);
+    pool.pagemap_scan(Enabled::No);
+    pool
+}

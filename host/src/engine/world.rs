@@ -1,0 +1,114 @@
+//! What a guest's wasmtime store holds.
+
+use std::sync::{Arc, Mutex};
+
+use fermata_replay::{Execution, Stop};
+use rand_chacha::ChaCha20Rng;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::log::GuestLog;
+use super::wasi::StepClock;
+use super::{Engine, wasi};
+use crate::limits::GuestLimits;
+
+pub struct World {
+    pub role: Role,
+    pub instance_id: Arc<str>,
+    pub log: GuestLog,
+    pub limits: Arc<GuestLimits>,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    memory: StoreLimits,
+}
+
+/// What the guest runs as: decides which calls it may make.
+pub enum Role {
+    Orchestrator(Box<Orchestrator>),
+    Activity,
+    /// Listing what the module holds.
+    Describing,
+}
+
+/// The part of an orchestrator's world that the host calls work on.
+pub struct Orchestrator {
+    pub shared: Arc<Mutex<Shared>>,
+    pub clock: StepClock,
+    pub guid: ChaCha20Rng,
+    /// Ticks of the epoch that a step may take.
+    pub step_ticks: u64,
+}
+
+/// What a guest and its owner both touch; the lock is never contended, for the owner waits while the guest runs.
+pub struct Shared {
+    pub execution: Execution,
+    /// Whether the guest waits for a message: the one good reason for its future to be pending.
+    pub blocked: bool,
+    /// Why a host call ended the guest.
+    pub stop: Option<Stop>,
+    /// The step that fuel, time and log were last set for.
+    pub metered_step: u64,
+}
+
+impl World {
+    pub fn new(engine: &Engine, role: Role, instance_id: Arc<str>, log: GuestLog, wasi: WasiCtx) -> World {
+        let memory = StoreLimitsBuilder::new()
+            .memory_size(engine.limits.memory_bytes)
+            .table_elements(engine.limits.table_elements)
+            .build();
+        World { role, instance_id, log, limits: engine.limits.clone(), wasi, table: ResourceTable::new(), memory }
+    }
+
+    /// The world of `describe`: it knows no instance, and calls nothing.
+    pub fn describing(engine: &Engine) -> World {
+        let log = GuestLog::new("", engine.limits.log_lines_per_step, engine.limits.log_line_bytes);
+        let wasi = wasi::virtual_world(&[0; 32], &StepClock::default(), &log);
+        World::new(engine, Role::Describing, "".into(), log, wasi)
+    }
+
+    pub fn orchestrator(&mut self) -> wasmtime::Result<&mut Orchestrator> {
+        match &mut self.role {
+            Role::Orchestrator(orchestrator) => Ok(orchestrator),
+            Role::Activity => Err(wasmtime::Error::msg(
+                "only an orchestrator may do this: an activity may call `log`, `instance-id` and `is-replaying`",
+            )),
+            Role::Describing => Err(wasmtime::Error::msg("`describe` may call nothing of the host")),
+        }
+    }
+}
+
+impl WasiView for World {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// A store with the engine's limits set.
+pub fn store(engine: &Engine, world: World) -> wasmtime::Result<Store<World>> {
+    let mut store = Store::new(&engine.wasm, world);
+    store.limiter(|world| &mut world.memory);
+    store.set_fuel(engine.limits.fuel_per_step)?;
+    store.set_epoch_deadline(engine.ticks());
+    store.set_hostcall_fuel(engine.limits.payload_bytes * 2);
+    Ok(store)
+}
+
+/// Fuel, wall time, clock and log start anew with each step. Fuel is not enforced on a recorded step: it was, when that step was new.
+pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
+    let limit = store.data().limits.fuel_per_step;
+    let orchestrator = store.data_mut().orchestrator()?;
+    let mut shared = orchestrator.shared.lock().expect("no panic while it is held");
+    if shared.metered_step == shared.execution.steps_begun() {
+        return Ok(());
+    }
+    shared.metered_step = shared.execution.steps_begun();
+    let replaying = shared.execution.is_replaying();
+    orchestrator.clock.set(shared.execution.state().now());
+    drop(shared);
+    let ticks = orchestrator.step_ticks;
+    store.data().log.begin_step(replaying);
+    store.set_fuel(if replaying { i64::MAX as u64 } else { limit })?;
+    store.set_epoch_deadline(ticks);
+    Ok(())
+}

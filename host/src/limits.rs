@@ -1,0 +1,82 @@
+//! Every bound of the host in one place.
+
+use std::time::Duration;
+
+/// Bounds on what a guest may use. Those marked *recorded* are deterministic: passing one fails the instance, with the same
+/// outcome on every host.
+#[derive(Clone, Debug)]
+pub struct GuestLimits {
+    /// Linear memory of one guest, bytes. Recorded: the guest sees its allocation fail.
+    pub memory_bytes: usize,
+    /// Elements of one table.
+    pub table_elements: usize,
+    /// Fuel (about one unit an instruction) of one step. Recorded.
+    pub fuel_per_step: u64,
+    /// Wall time of one step or one attempt at an activity. Not recorded: the step is abandoned.
+    pub wall_time: Duration,
+    /// Stack of one guest, bytes.
+    pub stack_bytes: usize,
+    /// A custom status, bytes of JSON. Recorded.
+    pub custom_status_bytes: usize,
+    /// The name of an event or an activity, bytes. Recorded.
+    pub name_bytes: usize,
+    /// One line of a guest's log, bytes; what is longer is cut.
+    pub log_line_bytes: usize,
+    /// Lines of log in one step; what is more is dropped, with one line that says so.
+    pub log_lines_per_step: u32,
+    /// A payload that a guest makes, bytes. Recorded.
+    pub payload_bytes: usize,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        GuestLimits {
+            memory_bytes: 64 << 20,
+            table_elements: 100_000,
+            fuel_per_step: 5_000_000_000,
+            wall_time: Duration::from_secs(30),
+            stack_bytes: 512 << 10,
+            custom_status_bytes: 16 << 10,
+            name_bytes: 256,
+            log_line_bytes: 16 << 10,
+            log_lines_per_step: 1_000,
+            payload_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Bounds on what a client may send.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// A request's body, bytes.
+    pub body_bytes: usize,
+    /// The body of a module upload, bytes.
+    pub module_bytes: usize,
+    /// From the connection's first byte, or the last answer, to the end of a request's head.
+    pub head_time: Duration,
+    /// From the head to the end of the body.
+    pub body_time: Duration,
+    /// How long a graceful shutdown waits for requests under way.
+    pub drain_time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits {
+            body_bytes: 1 << 20,
+            module_bytes: 64 << 20,
+            head_time: Duration::from_secs(30),
+            body_time: Duration::from_secs(30),
+            drain_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// An instance id, bytes (Durable Functions: at most 256 characters).
+pub const INSTANCE_ID_BYTES: usize = 256;
+
+/// The name of an event that a client raises, bytes; guests can not wait for a longer one.
+pub const EVENT_NAME_BYTES: usize = 256;
+
+/// Unread messages of one instance that wait in memory.
+pub const INBOX_MESSAGES: usize = 10_000;

@@ -1,0 +1,194 @@
+//! The store in one SQLite file, `fermata.db`. `docs/persistence.md` describes it for those who run it.
+//!
+//! - [`writer`]: the one thread that writes, a transaction and an fsync per batch
+//! - [`apply`]: writes inside a transaction; [`chain`]: how history is laid out
+//! - [`partitions`], [`modules`]: the other things that are written
+//! - [`reader`]: reads, on other connections
+//! - [`checkpoint`]: the log goes into the database
+//! - [`open`], [`lock`]: the way to a file that is ours; [`health`]: which errors mean what
+
+mod apply;
+mod chain;
+mod checkpoint;
+mod health;
+mod lock;
+mod modules;
+mod open;
+mod partitions;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::File;
+use std::future::ready;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::checkpoint::Checkpoints;
+use self::health::{Failure, Health};
+use self::partitions::Numbers;
+use self::reader::Readers;
+use self::writer::{Answer, Job, Writer};
+use super::*;
+
+/// Dropping it writes what is queued, and closes the file.
+pub struct Embedded {
+    /// None only while it is dropped.
+    queue: Option<Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    health: Arc<Health>,
+    readers: Arc<Readers>,
+    numbers: Arc<Numbers>,
+    _lock: File,
+}
+
+impl Embedded {
+    /// Opens the store in this directory, or makes a new one.
+    pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
+        open::directory(dir)?;
+        let lock = lock::lock(dir)?;
+        let file = dir.join("fermata.db");
+        let db = open::database(&file)?;
+        let numbers = Numbers::read(&db).map_err(health::read_error)?;
+        let health = Arc::new(Health::default());
+        let checkpoints = Checkpoints::start(&file, health.clone())?;
+        let (queue, writer) =
+            writer::start(db, checkpoints, health.clone()).map_err(|error| StoreError::Io(error.to_string().into()))?;
+        Ok(Embedded {
+            queue: Some(queue),
+            writer: Some(writer),
+            readers: Arc::new(Readers::new(file, health.clone())),
+            health,
+            numbers: Arc::new(numbers),
+            _lock: lock,
+        })
+    }
+
+    fn send(&self, job: Job) {
+        if let Some(queue) = &self.queue {
+            // Where the writer is gone, the job is dropped here, and with it goes the answer that says so.
+            let _ = queue.send(job);
+        }
+    }
+
+    /// Runs work on the writer's thread, after all that was queued before.
+    fn on_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        let (answer, outcome) = oneshot::channel();
+        self.send(Job::Task(Box::new(move |writer| {
+            let _ = answer.send(work(writer));
+        })));
+        Box::pin(async move { outcome.await.unwrap_or_else(|_| Err(self.health.poison("the writer thread stopped"))) })
+    }
+
+    fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        self.on_writer(move |writer| writer.transaction(work))
+    }
+
+    /// A read that may take long does so on a thread for such work, where there is a runtime that has one.
+    fn read_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'static, T> {
+        let readers = self.readers.clone();
+        Box::pin(async move {
+            match tokio::runtime::Handle::try_current() {
+                Err(_) => readers.read(work),
+                Ok(runtime) => runtime
+                    .spawn_blocking(move || readers.read(work))
+                    .await
+                    .unwrap_or_else(|error| Err(StoreError::Io(error.to_string().into()))),
+            }
+        })
+    }
+}
+
+/// `find`, `snapshot` and `load` read a few rows: a thread switch would cost more than they do.
+impl Store for Embedded {
+    fn acquire<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, Vec<Lease>> {
+        let owner = owner.to_owned();
+        self.transaction(move |db| partitions::acquire(db, &owner))
+    }
+
+    fn release<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, ()> {
+        let leases = leases.to_vec();
+        self.transaction(move |db| partitions::release(db, &leases))
+    }
+
+    fn reserve(&self, count: u64) -> StoreFuture<'_, u64> {
+        match self.health.check().map(|()| self.numbers.take(count)) {
+            Err(error) => Box::pin(ready(Err(error))),
+            Ok(Some(first)) => Box::pin(ready(Ok(first))),
+            Ok(None) => {
+                let numbers = self.numbers.clone();
+                self.on_writer(move |writer| numbers.extend_and_take(writer, count))
+            }
+        }
+    }
+
+    fn deploy(&self, module: Module) -> StoreFuture<'_, ()> {
+        self.transaction(move |db| modules::deploy(db, &module))
+    }
+
+    fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
+        self.read_apart(modules::all)
+    }
+
+    fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
+        let digest = digest.to_owned();
+        self.read_apart(move |db| modules::bytes(db, &digest))
+    }
+
+    fn submit(&self, write: Write, on_durable: OnDurable) {
+        self.send(Job::Write(write, Answer::new(on_durable, self.health.clone())));
+    }
+
+    fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>> {
+        Box::pin(async move { self.readers.read(|db| reader::find(db, id)) })
+    }
+
+    fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>> {
+        Box::pin(async move { self.readers.read(|db| reader::snapshot(db, id)) })
+    }
+
+    fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>> {
+        Box::pin(async move { self.readers.read(|db| reader::load(db, key)) })
+    }
+
+    fn list(&self, filter: Filter) -> StoreFuture<'_, Page> {
+        self.read_apart(move |db| reader::list(db, &filter))
+    }
+
+    fn unread(&self) -> StoreFuture<'_, Vec<UnreadInstance>> {
+        self.read_apart(reader::unread)
+    }
+
+    fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>> {
+        self.read_apart(reader::open_activities)
+    }
+
+    fn poisoned(&self) -> Option<Arc<str>> {
+        self.health.reason()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.readers.close();
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}

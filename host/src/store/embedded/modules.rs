@@ -1,0 +1,56 @@
+//! Deployed modules.
+
+use fermata_replay::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::health::{Failure, read_error};
+use crate::store::{Module, ModuleInfo, StoreError};
+
+pub(super) fn deploy(db: &Connection, module: &Module) -> Result<(), Failure> {
+    let names = |names: &[String]| serde_json::Value::from(names).to_string();
+    db.prepare_cached(
+        "INSERT INTO module (digest, orchestrators, activities, deployed, deployment, bytes)
+         VALUES (?, ?, ?, ?, (SELECT coalesce(max(deployment), 0) + 1 FROM module), ?)
+         ON CONFLICT (digest) DO UPDATE SET deployed = excluded.deployed, deployment = excluded.deployment",
+    )?
+    .execute(params![
+        module.digest,
+        names(&module.orchestrators),
+        names(&module.activities),
+        module.deployed.0,
+        &module.bytes[..]
+    ])?;
+    Ok(())
+}
+
+pub(super) fn all(db: &Connection) -> Result<Vec<ModuleInfo>, StoreError> {
+    db.prepare_cached(
+        "SELECT digest, octet_length(bytes), orchestrators, activities, deployed, deployment FROM module
+         ORDER BY deployment DESC",
+    )
+    .and_then(|mut query| query.query_map([], info)?.collect())
+    .map_err(read_error)
+}
+
+fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
+    let names = |column| {
+        let text: String = row.get(column)?;
+        serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+        })
+    };
+    Ok(ModuleInfo {
+        digest: row.get(0)?,
+        size: row.get::<_, i64>(1)? as u64,
+        orchestrators: names(2)?,
+        activities: names(3)?,
+        deployed: Timestamp(row.get(4)?),
+        deployment: row.get::<_, i64>(5)? as u64,
+    })
+}
+
+pub(super) fn bytes(db: &Connection, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    db.prepare_cached("SELECT bytes FROM module WHERE digest = ?")
+        .and_then(|mut query| query.query_row([digest], |row| row.get(0)).optional())
+        .map_err(read_error)
+}

@@ -1,0 +1,96 @@
+//! Opening the file: its format, its settings, and what a crash may have left.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::health::read_error;
+use crate::store::{PARTITIONS, StoreError};
+
+/// Raised when older hosts could not understand the file any more.
+const FORMAT: u32 = 1;
+
+/// Creates the directory so that it is still there after a power cut.
+pub(super) fn directory(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir).and_then(|()| sync(dir.canonicalize()?.parent().unwrap_or(dir))).map_err(io_error)
+}
+
+/// The writer's connection, to a file that has the right format, is durable as a whole, and has no owners.
+pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
+    let new = !file.exists();
+    let db = connect(file).map_err(read_error)?;
+    match format(&db).map_err(read_error)? {
+        Some(found) if found > FORMAT => {
+            return Err(StoreError::NewerFormat { path: file.to_owned(), found, supported: FORMAT });
+        }
+        Some(_) => {}
+        None => create(&db).map_err(read_error)?,
+    }
+    let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(read_error)?;
+    if mode != "wal" {
+        return Err(StoreError::Io("this file system can not hold a write-ahead log: it shares no memory".into()));
+    }
+    settle(&db).map_err(read_error)?;
+    if new {
+        sync(file.parent().unwrap_or(file)).map_err(io_error)?;
+    }
+    Ok(db)
+}
+
+/// A connection that writes.
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    db.set_prepared_statement_cache_capacity(64);
+    // A commit returns when its part of the log is on disk. Checkpoints are made by hand, see `checkpoint`.
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;",
+    )?;
+    Ok(db)
+}
+
+/// A connection that only reads. Not memory-mapped: a disk that fails under a map kills the process, under a read it is an error.
+pub(super) fn connect_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.execute_batch("PRAGMA cache_size = -8192;")?;
+    Ok(db)
+}
+
+/// None where there is no schema as yet.
+fn format(db: &Connection) -> rusqlite::Result<Option<u32>> {
+    let there = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")?.exists([])?;
+    if !there {
+        return Ok(None);
+    }
+    db.query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| row.get(0)).optional()
+}
+
+fn create(db: &Connection) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1)", [FORMAT])?;
+    for partition in 0..PARTITIONS {
+        transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
+    }
+    transaction.commit()
+}
+
+/// Whoever owned partitions is gone, for this process holds the lock. What a killed process wrote but never saw on disk may be in
+/// the log: copying the whole log makes it durable before anybody reads it.
+fn settle(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE partition SET owner = NULL WHERE owner IS NOT NULL", [])?;
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn io_error(error: io::Error) -> StoreError {
+    StoreError::Io(error.to_string().into())
+}

@@ -1,0 +1,210 @@
+//! Reads, on connections of their own: they see what is committed, and a commit is seen only once it is on disk.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fermata_replay::{RuntimeStatus, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::chain::Chain;
+use super::health::{Health, read_error};
+use super::open::connect_reader;
+use crate::store::{
+    Activity, Filter, Instance, InstanceKey, Loaded, Page, Snapshot, StoreError, StoredMessage, UnreadInstance,
+};
+
+/// How many idle connections are kept.
+const IDLE: usize = 8;
+
+pub(super) struct Readers {
+    file: PathBuf,
+    health: Arc<Health>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(file: PathBuf, health: Arc<Health>) -> Self {
+        Readers { file, health, idle: Mutex::default() }
+    }
+
+    /// Reads one consistent picture.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.health.check()?;
+        let idle = self.idle().pop();
+        let db = match idle {
+            Some(db) => db,
+            None => connect_reader(&self.file).map_err(read_error)?,
+        };
+        let transaction = db.unchecked_transaction().map_err(read_error)?;
+        let value = work(&transaction)?;
+        transaction.finish().map_err(read_error)?;
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(db);
+        }
+        // What was read while the store was lost must not be told.
+        self.health.check().map(|()| value)
+    }
+
+    pub(super) fn close(&self) {
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn find(db: &Connection, id: &str) -> Result<Option<Instance>, StoreError> {
+    Ok(stored(db, "id", id)?.map(|(instance, _)| instance))
+}
+
+pub(super) fn snapshot(db: &Connection, id: &str) -> Result<Option<Snapshot>, StoreError> {
+    let Some((instance, chain)) = stored(db, "id", id)? else { return Ok(None) };
+    let (first, last) = chain.ends(db, instance.key)?;
+    let unread = if instance.version == 0 { messages(db, instance.key)? } else { Vec::new() };
+    Ok(Some(Snapshot { instance, first, last, unread }))
+}
+
+pub(super) fn load(db: &Connection, key: InstanceKey) -> Result<Option<Loaded>, StoreError> {
+    let Some((instance, chain)) = stored(db, "key", key as i64)? else { return Ok(None) };
+    Ok(Some(Loaded { history: chain.read(db, key)?, unread: messages(db, key)?, instance }))
+}
+
+pub(super) fn unread(db: &Connection) -> Result<Vec<UnreadInstance>, StoreError> {
+    rows(db, "SELECT key, id FROM instance WHERE key IN (SELECT key FROM inbox) ORDER BY key", &[], |row| {
+        Ok(UnreadInstance { key: key(row, 0)?, id: row.get(1)? })
+    })
+}
+
+pub(super) fn open_activities(db: &Connection) -> Result<Vec<Activity>, StoreError> {
+    let query = "SELECT i.key, i.id, i.execution, i.module, a.task, a.name, a.input
+                 FROM activity AS a JOIN instance AS i ON i.key = a.key ORDER BY a.key, a.task";
+    rows(db, query, &[], |row| {
+        Ok(Activity {
+            key: key(row, 0)?,
+            instance_id: row.get(1)?,
+            execution: row.get(2)?,
+            module: row.get(3)?,
+            task: row.get(4)?,
+            name: row.get(5)?,
+            input: row.get(6)?,
+        })
+    })
+}
+
+/// Each status is asked for on its own, so that an index gives its instances in order and no more than a page of them is read.
+pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Page, StoreError> {
+    let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+    let mut instances = match filter.statuses.as_slice() {
+        [] => select(db, filter, None, limit)?,
+        statuses => {
+            let mut all = Vec::new();
+            for (place, status) in statuses.iter().enumerate() {
+                if !statuses[..place].contains(status) {
+                    all.extend(select(db, filter, Some(*status), limit)?);
+                }
+            }
+            all.sort_by_key(|instance| instance.key);
+            all
+        }
+    };
+    let more = instances.len() > limit;
+    instances.truncate(limit);
+    let next = instances.last().filter(|_| more).map(|instance| instance.key);
+    Ok(Page { instances, next })
+}
+
+/// One more than `limit`, where there are as many.
+fn select(
+    db: &Connection,
+    filter: &Filter,
+    status: Option<RuntimeStatus>,
+    limit: usize,
+) -> Result<Vec<Instance>, StoreError> {
+    use rusqlite::types::Value;
+    let mut conditions = String::from("TRUE");
+    let mut values: Vec<Value> = Vec::new();
+    let mut also = |condition: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            conditions.push_str(" AND ");
+            conditions.push_str(condition);
+            values.push(value);
+        }
+    };
+    let prefix = filter.id_prefix.as_deref().filter(|prefix| !prefix.is_empty());
+    also("key > ?", filter.after.map(|key| Value::from(key as i64)));
+    also("status = ?", status.map(|status| Value::from(status as i64)));
+    also("name = ?", filter.name.clone().map(Value::from));
+    also("id >= ?", prefix.map(|prefix| Value::from(prefix.to_owned())));
+    also("id < ?", prefix.and_then(after_prefix).map(Value::from));
+    also("created >= ?", filter.created_from.map(|at| Value::from(at.0)));
+    also("created <= ?", filter.created_to.map(|at| Value::from(at.0)));
+    values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
+    let query = format!("SELECT {INSTANCE} FROM instance WHERE {conditions} ORDER BY key LIMIT ?");
+    rows(db, &query, &values, |row| Ok(instance(row)?.0))
+}
+
+/// The least string above all that begin so.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut above = prefix.to_owned();
+    while let Some(last) = above.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            above.push(next);
+            return Some(above);
+        }
+    }
+    None
+}
+
+const INSTANCE: &str = "key, id, name, module, execution, status, created, updated, version, custom_status, parked,
+                        first_row, last_row, rows";
+
+fn stored(db: &Connection, column: &str, value: impl rusqlite::ToSql) -> Result<Option<(Instance, Chain)>, StoreError> {
+    db.prepare_cached(&format!("SELECT {INSTANCE} FROM instance WHERE {column} = ?"))
+        .and_then(|mut query| query.query_row([value], instance).optional())
+        .map_err(read_error)
+}
+
+/// A row of the columns [`INSTANCE`].
+fn instance(row: &Row<'_>) -> rusqlite::Result<(Instance, Chain)> {
+    let code: i64 = row.get(5)?;
+    let status = RuntimeStatus::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(5, code))?;
+    let instance = Instance {
+        key: key(row, 0)?,
+        id: row.get(1)?,
+        name: row.get(2)?,
+        module: row.get(3)?,
+        execution: row.get(4)?,
+        status,
+        created: Timestamp(row.get(6)?),
+        updated: Timestamp(row.get(7)?),
+        version: key(row, 8)?,
+        custom_status: row.get(9)?,
+        parked: row.get(10)?,
+    };
+    Ok((instance, Chain { first: row.get(11)?, last: row.get(12)?, rows: row.get(13)? }))
+}
+
+fn messages(db: &Connection, instance: InstanceKey) -> Result<Vec<StoredMessage>, StoreError> {
+    let query = "SELECT seq, at, body FROM inbox WHERE key = ? ORDER BY seq";
+    rows(db, query, &[(instance as i64).into()], |row| {
+        Ok(StoredMessage { seq: key(row, 0)?, at: Timestamp(row.get(1)?), body: row.get(2)? })
+    })
+}
+
+fn rows<T>(
+    db: &Connection,
+    query: &str,
+    values: &[rusqlite::types::Value],
+    each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    db.prepare_cached(query)
+        .and_then(|mut query| query.query_map(params_from_iter(values), each)?.collect())
+        .map_err(read_error)
+}
+
+/// A number that is never negative: SQLite's integers have a sign.
+fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|number| number as u64)
+}

@@ -1,0 +1,154 @@
+//! What only this back end promises. The rest is in `tests/store_contract`.
+
+use std::sync::mpsc::{Receiver, channel};
+
+use fermata_replay::{RuntimeStatus, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+
+struct World {
+    store: Embedded,
+    lease: Lease,
+    _dir: TempDir,
+}
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open(dir.path()).unwrap();
+    let lease = store.acquire("tests").await.unwrap()[0];
+    let world = World { store, lease, _dir: dir };
+    let instance = NewInstance {
+        id: "a".to_owned(),
+        name: "N".to_owned(),
+        module: "d".to_owned(),
+        execution: "e".to_owned(),
+        created: Timestamp(0),
+    };
+    let create = Change::Create { instance, replaces: None, message: message(1) };
+    assert_eq!(world.write(create).recv().unwrap(), Ok(()));
+    world
+}
+
+impl World {
+    fn write(&self, change: Change) -> Receiver<Result<(), StoreError>> {
+        let (answer, outcome) = channel();
+        let write = Write { lease: self.lease, key: 1, change };
+        self.store.submit(write, Box::new(move |result| answer.send(result).unwrap()));
+        outcome
+    }
+
+    /// Runs SQL on the writer's connection.
+    async fn execute(&self, sql: String) {
+        self.store.transaction(move |db| Ok(db.execute_batch(&sql)?)).await.unwrap();
+    }
+
+    async fn number(&self, sql: &'static str) -> i64 {
+        self.store.transaction(|db| Ok(db.query_row(sql, [], |row| row.get(0))?)).await.unwrap()
+    }
+}
+
+fn message(seq: u64) -> StoredMessage {
+    StoredMessage { seq, at: Timestamp(0), body: "{}".to_owned() }
+}
+
+fn turn(expected_version: u64, steps: String, consumed: Vec<u64>) -> Change {
+    Change::Turn(TurnRecord {
+        expected_version,
+        steps: Some(steps),
+        consumed,
+        status: RuntimeStatus::Running,
+        updated: Timestamp(0),
+        custom_status: None,
+        activities: Vec::new(),
+        settled: Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_batch_and_nothing_else() {
+    let world = world().await;
+    let pages = world.number("SELECT page_count FROM pragma_page_count").await;
+    world.execute(format!("PRAGMA max_page_count = {}", pages + 5)).await;
+    let large = format!("[\"{}\"]", "x".repeat(1 << 20));
+    assert_eq!(world.write(turn(0, large.clone(), vec![1])).recv().unwrap(), Err(StoreError::Full));
+    let loaded = world.store.load(1).await.unwrap().unwrap();
+    assert_eq!((loaded.instance.version, loaded.unread.len(), world.store.poisoned()), (0, 1, None));
+
+    world.execute("PRAGMA max_page_count = 4294967294".to_owned()).await;
+    assert_eq!(world.write(turn(0, large, vec![1])).recv().unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_poisons_and_leaves_nobody_waiting() {
+    let world = world().await;
+    let panicked = world.store.on_writer::<()>(|_| panic!("on purpose"));
+    let queued: Vec<_> = (0..10).map(|version| world.write(turn(version, "[1]".to_owned(), Vec::new()))).collect();
+    assert!(matches!(panicked.await, Err(StoreError::Poisoned(_))));
+    for outcome in queued {
+        assert!(matches!(outcome.recv().unwrap(), Err(StoreError::Poisoned(_))));
+        assert!(outcome.recv().is_err(), "answered twice");
+    }
+    assert!(world.store.poisoned().is_some());
+    assert!(matches!(world.write(turn(0, "[1]".to_owned(), Vec::new())).recv().unwrap(), Err(StoreError::Poisoned(_))));
+    assert!(matches!(world.store.find("a").await, Err(StoreError::Poisoned(_))));
+    assert!(matches!(world.store.acquire("b").await, Err(StoreError::Poisoned(_))));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_and_goes_in_a_batch_is_never_written() {
+    let world = world().await;
+    let count = "CREATE TEMP TABLE written (n);
+                 CREATE TEMP TRIGGER t AFTER INSERT ON main.inbox BEGIN INSERT INTO written VALUES (new.seq); END";
+    world.execute(count.to_owned()).await;
+    // The writer is kept busy, so that what follows is one batch.
+    let (go, wait) = channel::<()>();
+    let busy = world.store.on_writer(move |_| wait.recv().map_err(|_| StoreError::Missing));
+    let mut outcomes = Vec::new();
+    for version in 0..20 {
+        let seq = 100 + version;
+        outcomes.push(world.write(Change::Accept { message: message(seq) }));
+        outcomes.push(world.write(turn(version, "[1]".to_owned(), vec![seq])));
+    }
+    outcomes.push(world.write(Change::Accept { message: message(900) }));
+    go.send(()).unwrap();
+    busy.await.unwrap();
+    for outcome in outcomes {
+        assert_eq!(outcome.recv().unwrap(), Ok(()));
+    }
+    assert_eq!(world.number("SELECT group_concat(n) = '900' FROM written").await, 1);
+}
+
+#[tokio::test]
+async fn a_long_history_is_rewritten_a_logarithmic_number_of_times() {
+    const TURNS: u64 = 10_000;
+    let world = world().await;
+    let count = "CREATE TEMP TABLE rewritten (bytes INTEGER); INSERT INTO rewritten VALUES (0);
+                 CREATE TEMP TRIGGER t AFTER DELETE ON main.history
+                 BEGIN UPDATE rewritten SET bytes = bytes + octet_length(old.body); END";
+    world.execute(count.to_owned()).await;
+    let step = format!("[\"{}\"]", "x".repeat(100));
+    let outcomes: Vec<_> = (0..TURNS).map(|version| world.write(turn(version, step.clone(), Vec::new()))).collect();
+    for outcome in outcomes {
+        assert_eq!(outcome.recv().unwrap(), Ok(()));
+    }
+    let written = TURNS as i64 * step.len() as i64;
+    let rewritten = world.number("SELECT bytes FROM rewritten").await;
+    let rows = world.number("SELECT count(*) FROM history").await;
+    println!("{rows} rows; each byte was rewritten {:.1} times", rewritten as f64 / written as f64);
+    assert!(rewritten < written * (TURNS as f64).log2() as i64);
+    assert!(rows <= 20);
+    assert_eq!(world.store.load(1).await.unwrap().unwrap().history.len() as i64, rows);
+}
+
+#[tokio::test]
+async fn a_broken_chain_is_damage_and_stays_in_its_instance() {
+    let world = world().await;
+    for version in 0..3 {
+        assert_eq!(world.write(turn(version, "[1]".to_owned(), Vec::new())).recv().unwrap(), Ok(()));
+    }
+    world.execute("DELETE FROM history WHERE row = 2".to_owned()).await;
+    assert!(matches!(world.store.load(1).await, Err(StoreError::Damaged(_))));
+    assert!(world.store.find("a").await.unwrap().is_some());
+    assert_eq!(world.store.poisoned(), None);
+}

@@ -1,0 +1,218 @@
+//! The one thread that writes.
+//!
+//! It takes what is queued, makes it one transaction with one fsync, and answers. While that fsync runs the next batch gathers:
+//! nobody ever waits for a timer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::apply::Batch;
+use super::checkpoint::Checkpoints;
+use super::health::{Failure, Health, Reach, reach};
+use crate::store::{Change, OnDurable, StoreError, Write};
+
+/// What one transaction takes at most: enough to share an fsync well, little enough to answer soon.
+const MAX_WRITES: usize = 1_024;
+const MAX_BYTES: usize = 1 << 20;
+
+pub(super) enum Job {
+    Write(Write, Answer),
+    /// Anything else that writes, in its place in the queue.
+    Task(Box<dyn FnOnce(&Writer) + Send>),
+}
+
+/// A write's answer, given exactly once: one that is dropped instead says that the store is lost.
+pub(super) struct Answer {
+    on_durable: Option<OnDurable>,
+    health: Arc<Health>,
+}
+
+impl Answer {
+    pub(super) fn new(on_durable: OnDurable, health: Arc<Health>) -> Self {
+        Answer { on_durable: Some(on_durable), health }
+    }
+
+    fn give(mut self, outcome: Result<(), StoreError>) {
+        self.call(outcome);
+    }
+
+    fn call(&mut self, outcome: Result<(), StoreError>) {
+        if let Some(on_durable) = self.on_durable.take()
+            && catch_unwind(AssertUnwindSafe(|| on_durable(outcome))).is_err()
+        {
+            self.health.poison("whoever waited for a write panicked when it was answered");
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.on_durable.is_some() {
+            let lost = self.health.poison("the writer thread stopped");
+            self.call(Err(lost));
+        }
+    }
+}
+
+pub(super) struct Writer {
+    db: Connection,
+    health: Arc<Health>,
+    checkpoints: Checkpoints,
+}
+
+/// Starts the thread; it ends when every sender of the queue is gone and all is written.
+pub(super) fn start(
+    db: Connection,
+    checkpoints: Checkpoints,
+    health: Arc<Health>,
+) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
+    let (queue, jobs) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
+        let writer = Writer { db, health: health.clone(), checkpoints };
+        if catch_unwind(AssertUnwindSafe(|| writer.run(jobs))).is_err() {
+            health.poison("the writer thread panicked");
+        }
+    })?;
+    Ok((queue, thread))
+}
+
+impl Writer {
+    fn run(mut self, jobs: Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            let mut next = Some(job);
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Write(write, answer) => next = self.commit_with_others(write, answer, &jobs),
+                    Job::Task(task) => task(&self),
+                }
+            }
+            self.checkpoints.after_commit(&self.db, &self.health);
+        }
+        self.close();
+    }
+
+    /// Commits this write together with those queued behind it. Returns the job that stopped the gathering.
+    fn commit_with_others(&self, write: Write, answer: Answer, jobs: &Receiver<Job>) -> Option<Job> {
+        let mut bytes = size(&write);
+        let mut writes = vec![write];
+        let mut answers = vec![answer];
+        let mut next = None;
+        while writes.len() < MAX_WRITES && bytes < MAX_BYTES {
+            match jobs.try_recv() {
+                Ok(Job::Write(write, answer)) => {
+                    bytes += size(&write);
+                    writes.push(write);
+                    answers.push(answer);
+                }
+                Ok(task) => {
+                    next = Some(task);
+                    break;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        match self.commit(&writes) {
+            Ok(outcomes) => answers.into_iter().zip(outcomes).for_each(|(answer, outcome)| answer.give(outcome)),
+            Err(all) => answers.into_iter().for_each(|answer| answer.give(Err(all.clone()))),
+        }
+        next
+    }
+
+    /// One transaction for all; an outcome for each, or one error that they share.
+    fn commit(&self, writes: &[Write]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let together = self.transaction(|db| {
+            let mut batch = Batch::new(db);
+            writes.iter().try_for_each(|write| batch.apply(write))?;
+            batch.flush()
+        });
+        match together {
+            Ok(()) => Ok(vec![Ok(()); writes.len()]),
+            Err(error @ (StoreError::Full | StoreError::Poisoned(_))) => Err(error),
+            Err(error) if writes.len() == 1 => Ok(vec![Err(error)]),
+            // Somebody is at fault, and nothing was written: find out who, and leave the others their effect.
+            Err(_) => self.transaction(|db| writes.iter().map(|write| apart(db, write)).collect()),
+        }
+    }
+
+    /// Runs work in a transaction of its own. An error means that nothing of it is there, save for `Poisoned`, which means that
+    /// nobody knows.
+    pub(super) fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.health.check()?;
+        let db = &self.db;
+        let done = execute(db, "BEGIN IMMEDIATE")
+            .map_err(Failure::Sql)
+            .and_then(|()| work(db))
+            .map(|value| execute(db, "COMMIT").map(|()| value));
+        let (failure, reach) = match done {
+            Ok(Ok(value)) => return Ok(value),
+            // A commit fails for want of room, which leaves nothing behind, or for reasons that leave no certainty.
+            Ok(Err(error)) if reach(&error) == Reach::Full => (Failure::Sql(error), Reach::Full),
+            Ok(Err(error)) => (Failure::Sql(error), Reach::Unknown),
+            Err(Failure::Refused(error)) => (Failure::Refused(error), Reach::Statement),
+            Err(Failure::Sql(error)) => {
+                let reach = reach(&error);
+                (Failure::Sql(error), reach)
+            }
+        };
+        let rolled_back = db.is_autocommit() || (execute(db, "ROLLBACK").is_ok() && db.is_autocommit());
+        Err(match (failure, reach) {
+            (Failure::Sql(error), Reach::Unknown) => self.health.poison(&error.to_string()),
+            (failure, _) if !rolled_back => {
+                self.health.poison(&format!("a transaction could not be rolled back: {failure:?}"))
+            }
+            (_, Reach::Full) => StoreError::Full,
+            (Failure::Sql(error), _) => StoreError::Io(error.to_string().into()),
+            (Failure::Refused(error), _) => error,
+        })
+    }
+
+    fn close(self) {
+        self.checkpoints.stop();
+        if self.health.check().is_ok() {
+            // So that the next open has nothing to recover. What is in the log is durable either way.
+            let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        } else {
+            // A poisoned store touches nothing on its way out: recovery is for the next open.
+            let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
+}
+
+/// Applies one write so that it can fail without harm to its neighbours in the transaction.
+fn apart(db: &Connection, write: &Write) -> Result<Result<(), StoreError>, Failure> {
+    execute(db, "SAVEPOINT one")?;
+    let mut batch = Batch::new(db);
+    let outcome = match batch.apply(write).and_then(|()| batch.flush()) {
+        Ok(()) => Ok(()),
+        Err(Failure::Refused(error)) => Err(error),
+        Err(Failure::Sql(error)) if reach(&error) == Reach::Statement => Err(StoreError::Io(error.to_string().into())),
+        Err(failure) => return Err(failure),
+    };
+    if outcome.is_err() {
+        execute(db, "ROLLBACK TO one")?;
+    }
+    execute(db, "RELEASE one")?;
+    Ok(outcome)
+}
+
+fn execute(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// About how many bytes a write carries.
+fn size(write: &Write) -> usize {
+    match &write.change {
+        Change::Create { message, .. } | Change::Accept { message } => message.body.len(),
+        Change::Turn(turn) => {
+            turn.steps.as_ref().map_or(0, String::len)
+                + turn.custom_status.as_ref().map_or(0, String::len)
+                + turn.activities.iter().map(|activity| activity.input.len()).sum::<usize>()
+        }
+        Change::Park { reason } => reason.as_ref().map_or(0, String::len),
+    }
+}

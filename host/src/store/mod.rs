@@ -1,0 +1,288 @@
+//! Durable state. One trait, and back ends that keep its promises: [`memory`] is obvious and for tests, [`embedded`] is one
+//! SQLite file.
+//!
+//! A back end never reads the meaning of a message or a step: bodies are JSON text to it. Everything that happens is a
+//! [`Write`]; each write is all or nothing, is fenced by its partition's epoch, and is answered when it is durable. Writes take
+//! effect in the order they were submitted. `docs/persistence.md` says what is kept, and for how long.
+
+pub mod embedded;
+pub mod memory;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fermata_replay::{RuntimeStatus, Timestamp};
+
+/// How many partitions a store is divided into, fixed when it is created.
+pub const PARTITIONS: u32 = 64;
+
+/// An instance within the store, whatever its id for the world.
+pub type InstanceKey = u64;
+
+/// The partition that owns the instance of this id.
+pub fn partition_of(id: &str) -> u32 {
+    // FNV-1a: fixed for ever, for the answer is stored.
+    let hash =
+        id.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash % u64::from(PARTITIONS)) as u32
+}
+
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Called once when a write is durable, or has failed. Runs on the store's own thread: it must be quick and must not block.
+pub type OnDurable = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// The methods stand in life-cycle order.
+pub trait Store: Send + Sync + 'static {
+    /// Makes `owner` the owner of all partitions that are free, or its own, and raises their epochs. From then on writes with a
+    /// lower epoch fail with [`StoreError::Fenced`].
+    fn acquire<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, Vec<Lease>>;
+
+    /// Gives partitions back. Writes under these leases are fenced from then on.
+    fn release<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, ()>;
+
+    /// Reserves `count` numbers that were never handed out before; returns the first. They serve as instance keys and as message sequences,
+    /// so a later reservation is always higher.
+    fn reserve(&self, count: u64) -> StoreFuture<'_, u64>;
+
+    /// Keeps a module and makes it the active one for the names it holds. The same digest again only makes it active again.
+    /// Durable on return.
+    fn deploy(&self, module: Module) -> StoreFuture<'_, ()>;
+
+    /// Every module, the latest deployed first, without its bytes.
+    fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>>;
+
+    /// The bytes of a module.
+    fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>>;
+
+    /// Queues one write; never blocks. Writes take effect in the order of submission; `on_durable` learns the outcome.
+    fn submit(&self, write: Write, on_durable: OnDurable);
+
+    /// What is kept of the instance with this id.
+    fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>>;
+
+    /// The same, with what a status shows: the first and the last chunk of history, and messages that are unread as yet. One consistent
+    /// picture.
+    fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>>;
+
+    /// The whole of an instance, to run it: history in order and unread messages in order. One consistent picture.
+    fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>>;
+
+    /// Instances in the order of creation, a page at a time.
+    fn list(&self, filter: Filter) -> StoreFuture<'_, Page>;
+
+    /// Instances with unread messages; read once when partitions were acquired.
+    fn unread(&self) -> StoreFuture<'_, Vec<UnreadInstance>>;
+
+    /// Activities that were started and have not settled; read once when partitions were acquired.
+    fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>>;
+
+    /// Why this store no longer answers; none while it is well.
+    fn poisoned(&self) -> Option<Arc<str>>;
+}
+
+/// The right to write to a partition, until somebody acquires it anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub partition: u32,
+    pub epoch: u64,
+}
+
+/// A change of one instance, made true as a whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub lease: Lease,
+    pub key: InstanceKey,
+    pub change: Change,
+}
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new instance with its first message. [`StoreError::Exists`] where the id is taken, except by `replaces`, which goes with
+    /// all it had, or where the key is.
+    Create { instance: NewInstance, replaces: Option<InstanceKey>, message: StoredMessage },
+    /// A message for an instance. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where an unread
+    /// message has its sequence.
+    Accept { message: StoredMessage },
+    /// A turn. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where its version is another than
+    /// expected, or a consumed message is not in its inbox.
+    Turn(TurnRecord),
+    /// Marks the instance as parked, with the reason, or as no longer parked. Its history and inbox stay as they are.
+    /// [`StoreError::Missing`] where there is no such instance.
+    Park { reason: Option<String> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInstance {
+    pub id: String,
+    pub name: String,
+    /// Digest of the module it is pinned to.
+    pub module: String,
+    pub execution: String,
+    pub created: Timestamp,
+}
+
+/// A message as it is kept: an opaque body, by its place in the order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    pub seq: u64,
+    pub at: Timestamp,
+    /// JSON.
+    pub body: String,
+}
+
+/// What one turn makes true.
+#[derive(Clone, Debug)]
+pub struct TurnRecord {
+    /// The version the instance had when the turn began: 0 before the first turn, then one more each turn.
+    pub expected_version: u64,
+    /// A JSON array of the turn's steps; none where the turn only consumed messages.
+    pub steps: Option<String>,
+    /// Messages that leave the inbox.
+    pub consumed: Vec<u64>,
+    pub status: RuntimeStatus,
+    pub updated: Timestamp,
+    /// JSON; none leaves it as it is.
+    pub custom_status: Option<String>,
+    /// Activities that start when the turn is durable.
+    pub activities: Vec<NewActivity>,
+    /// Tasks whose activities need no more work, also where this turn starts them. A final status settles all.
+    pub settled: Vec<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewActivity {
+    pub task: u32,
+    pub name: String,
+    /// JSON.
+    pub input: String,
+}
+
+/// A started activity, with all that is needed to run it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    pub key: InstanceKey,
+    pub instance_id: String,
+    pub execution: String,
+    pub module: String,
+    pub task: u32,
+    pub name: String,
+    pub input: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pub key: InstanceKey,
+    pub id: String,
+    pub name: String,
+    pub module: String,
+    pub execution: String,
+    pub status: RuntimeStatus,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub version: u64,
+    pub custom_status: Option<String>,
+    pub parked: Option<String>,
+}
+
+/// What a status shows of an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub instance: Instance,
+    /// JSON array of steps whose first is the instance's first; none before the first turn.
+    pub first: Option<String>,
+    /// JSON array of steps whose last is the instance's last; none before the first turn, or where it is `first` too.
+    pub last: Option<String>,
+    /// Unread messages in the order of arrival; only filled before the first turn, when the first is the start.
+    pub unread: Vec<StoredMessage>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    pub instance: Instance,
+    /// JSON arrays of steps, in order.
+    pub history: Vec<String>,
+    pub unread: Vec<StoredMessage>,
+}
+
+/// Which instances to list. An empty filter lists all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    pub id_prefix: Option<String>,
+    pub name: Option<String>,
+    /// Empty: any.
+    pub statuses: Vec<RuntimeStatus>,
+    pub created_from: Option<Timestamp>,
+    pub created_to: Option<Timestamp>,
+    /// Only instances created after this one: the last of the page before.
+    pub after: Option<InstanceKey>,
+    /// The size of a page; 0: all.
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub instances: Vec<Instance>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<InstanceKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadInstance {
+    pub key: InstanceKey,
+    pub id: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// SHA-256 of the bytes, in lower-case hex.
+    pub digest: String,
+    pub bytes: Arc<[u8]>,
+    pub orchestrators: Vec<String>,
+    pub activities: Vec<String>,
+    pub deployed: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleInfo {
+    pub digest: String,
+    pub size: u64,
+    pub orchestrators: Vec<String>,
+    pub activities: Vec<String>,
+    /// When it was deployed last.
+    pub deployed: Timestamp,
+    /// Grows with each deployment: of the modules that hold a name, the one with the highest is active.
+    pub deployment: u64,
+}
+
+/// What can go wrong, by what the caller does about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else owns the partition now: drop everything held in memory for it.
+    #[error("partition {0} has a new owner")]
+    Fenced(u32),
+    /// The instance is not as the writer thought: drop what is held in memory and load it again.
+    #[error("the instance changed under its writer")]
+    Conflict,
+    #[error("an instance with this id exists already")]
+    Exists,
+    #[error("there is no such instance")]
+    Missing,
+    /// Nothing was written; trying later can help.
+    #[error("the disk is full")]
+    Full,
+    /// Whether a write is durable can not be known: this process must not answer any more. A restart recovers.
+    #[error("storage can no longer be trusted: {0}; restart the host to recover")]
+    Poisoned(Arc<str>),
+    #[error("the data in {path} has format {found}, newer than the {supported} this host knows: run a newer host")]
+    NewerFormat { path: PathBuf, found: u32, supported: u32 },
+    #[error("the data in {path} is in use by another process{}", .pid.map(|pid| format!(" ({pid})")).unwrap_or_default())]
+    InUse { path: PathBuf, pid: Option<u32> },
+    /// Reading found something that can not be: the instance at hand is lost to us, others are not.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
+    #[error("storage failed: {0}")]
+    Io(Arc<str>),
+}

@@ -1,0 +1,90 @@
+//! The engine with real wasm and no host around it: what a guest sees, and what it may not do.
+
+mod limits;
+mod refusals;
+mod replay;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fermata::engine::{End, Engine, Guest, Module, Progress};
+use fermata::limits::GuestLimits;
+use fermata_replay::{Execution, Message, MessageBody, Outcome, Payload, Start, Step, Timestamp};
+
+/// An engine with a cache of its own, and a module in it.
+struct Bench {
+    engine: Arc<Engine>,
+    module: Arc<Module>,
+    _cache: tempfile::TempDir,
+}
+
+fn guest_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"))
+}
+
+fn guest_bytes(name: &str) -> Vec<u8> {
+    let path = guest_file(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
+}
+
+fn bench_with(limits: GuestLimits) -> Bench {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(limits, 32, cache.path()).unwrap();
+    let module = engine.admit(&guest_bytes("test-guest-a")).unwrap().module;
+    Bench { engine, module, _cache: cache }
+}
+
+fn bench() -> Bench {
+    bench_with(GuestLimits::default())
+}
+
+impl Bench {
+    fn guest(&self, history: &[Step], messages: &[Message]) -> Guest {
+        let mut execution = Execution::new(history.to_vec());
+        messages.iter().for_each(|message| execution.push(message.clone()));
+        self.engine.guest(&self.module, "an-instance", execution)
+    }
+
+    /// Runs an orchestrator on these messages with one guest for all of them, or a new one for each.
+    fn run(&self, messages: &[Message], evict: bool) -> (Vec<Step>, Progress) {
+        let mut history = Vec::new();
+        let mut guest: Option<Guest> = None;
+        let mut last = Progress::Blocked;
+        for message in messages {
+            let mut at_hand = match guest.take() {
+                Some(guest) if !evict => guest,
+                _ => self.guest(&history, std::slice::from_ref(message)),
+            };
+            let fresh = history.is_empty() || evict;
+            last = at_hand.resume((!fresh).then(|| message.clone()));
+            history.extend(at_hand.take_turn().into_iter().flat_map(|turn| turn.steps));
+            guest = Some(at_hand);
+        }
+        (history, last)
+    }
+}
+
+fn start(name: &str, input: &str) -> Message {
+    let start = Start {
+        name: name.into(),
+        input: Payload::parse(input).unwrap(),
+        execution: "an-execution".into(),
+        module: "a-module".into(),
+        seed: "07".repeat(32),
+    };
+    Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
+}
+
+fn event(seq: u64, name: &str, input: &str) -> Message {
+    let input = Payload::parse(input).unwrap();
+    let body = MessageBody::EventRaised { name: name.into(), input };
+    Message { seq, at: Timestamp(1_000_000 * seq as i64), body }
+}
+
+fn outcome(guest: &Guest) -> Outcome {
+    guest.state(|state| state.outcome().cloned()).expect("the orchestrator has ended")
+}
+
+fn is_recorded(progress: &Progress) -> bool {
+    matches!(progress, Progress::Ended(End::Recorded))
+}

@@ -1,0 +1,94 @@
+//! What is no module of ours is refused, and the reason names what is wrong.
+
+use fermata::engine::BadModule;
+
+use super::*;
+
+fn refused(bytes: &[u8]) -> BadModule {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(GuestLimits::default(), 4, cache.path()).unwrap();
+    match engine.admit(bytes) {
+        Ok(admitted) => panic!("admitted {}", admitted.module.digest()),
+        Err(reason) => reason,
+    }
+}
+
+/// A component or a core module in text form.
+fn wasm(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn not_wasm() {
+    assert!(matches!(refused(b"#!/bin/sh"), BadModule::NotWasm));
+    assert!(matches!(refused(b""), BadModule::NotWasm));
+}
+
+#[test]
+fn a_core_module_that_says_nothing() {
+    assert!(matches!(refused(&wasm("(module)")), BadModule::NoComponentType));
+}
+
+#[test]
+fn a_component_that_exports_nothing() {
+    let reason = refused(&wasm("(component)")).to_string();
+    assert!(reason.contains("fermata:orchestration/guest@1.0.0"), "{reason}");
+}
+
+#[test]
+fn a_component_with_a_strange_import() {
+    let reason = refused(&wasm("(component (import \"acme:bank/vault\" (instance (export \"open\" (func)))))"));
+    assert!(matches!(&reason, BadModule::Import(why) if why.contains("acme:bank/vault")), "{reason}");
+}
+
+#[test]
+fn half_a_module() {
+    let whole = guest_bytes("test-guest-a");
+    let reason = refused(&whole[..whole.len() / 2]);
+    assert!(reason.to_string().contains("unexpected end"), "{reason}");
+}
+
+#[test]
+fn bytes_flipped_at_random_never_crash_the_host() {
+    let whole = guest_bytes("budget-approval");
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_123);
+    println!("SEED={seed} cargo xtask test bytes_flipped_at_random");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..20 {
+        let mut bytes = whole.clone();
+        for _ in 0..3 {
+            let at = random.usize(8..bytes.len());
+            bytes[at] ^= 1 << random.u32(0..8);
+        }
+        let cache = tempfile::tempdir().unwrap();
+        let engine = Engine::new(GuestLimits::default(), 4, cache.path()).unwrap();
+        // Either answer is right, for a flipped bit may lie in a string; a crash or a hang is not.
+        let _ = engine.admit(&bytes);
+    }
+}
+
+#[test]
+fn what_was_compiled_is_taken_from_the_cache() {
+    let cache = tempfile::tempdir().unwrap();
+    let bytes = guest_bytes("select");
+    let digest = |_| {
+        Engine::new(GuestLimits::default(), 4, cache.path()).unwrap().admit(&bytes).unwrap().module.digest().to_owned()
+    };
+    let first = digest(());
+    let files: Vec<_> = walk(cache.path());
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert_eq!(digest(()), first);
+    assert_eq!(walk(cache.path()), files);
+}
+
+fn walk(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(walk(&entry.path()));
+        } else {
+            files.push((entry.path(), entry.metadata().unwrap().modified().unwrap()));
+        }
+    }
+    files
+}

@@ -1,0 +1,61 @@
+//! The host as its users meet it: the real binary, real wasm, real HTTP. A module per promise.
+
+mod activities;
+mod buffering;
+mod cli;
+mod durability;
+mod errors;
+mod failures;
+mod kills;
+mod operation;
+mod payloads;
+mod readme;
+mod seed_samples;
+mod versions;
+
+use std::path::Path;
+
+use tests::{Host, Settings};
+
+/// A host on fresh data that goes when the test ends.
+struct Fresh {
+    host: Option<Host>,
+    data: tempfile::TempDir,
+}
+
+impl Fresh {
+    fn start() -> Fresh {
+        Fresh::with(|settings| settings)
+    }
+
+    fn with(adjust: impl FnOnce(Settings) -> Settings) -> Fresh {
+        let data = tempfile::tempdir().unwrap();
+        let host = adjust(Settings::new(data.path())).start();
+        Fresh { host: Some(host), data }
+    }
+
+    /// `kill -9`, and the same host again on the same data.
+    fn kill_and_restart(&mut self) {
+        let host = self.host.take().unwrap();
+        self.host = Some(host.kill_and_restart());
+    }
+
+    fn take(&mut self) -> Host {
+        self.host.take().unwrap()
+    }
+
+    fn data(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+impl std::ops::Deref for Fresh {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        self.host.as_ref().expect("the host runs")
+    }
+}
+
+/// Both extremes: guests that stay in memory, and guests that are dropped whenever they block.
+const RESIDENCIES: [&str; 2] = ["always", "never"];

@@ -1,0 +1,291 @@
+//! What the tests of the whole share: a host as its users meet it, a real process spoken to over HTTP.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The path that all routes of the Durable Functions API share.
+pub const BASE: &str = "/runtime/webhooks/durabletask";
+
+/// Long enough for a busy machine; nothing waits for it to pass.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `fermata serve`, on a free port, killed when it is dropped.
+pub struct Host {
+    process: Child,
+    address: String,
+    settings: Settings,
+    log: Arc<Mutex<Vec<String>>>,
+    agent: ureq::Agent,
+}
+
+/// How a host is started.
+#[derive(Clone)]
+pub struct Settings {
+    data: PathBuf,
+    modules: Vec<PathBuf>,
+    residency: String,
+    environment: Vec<(String, String)>,
+}
+
+/// An answer: status, headers of interest, body.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub retry_after: Option<String>,
+    pub content_type: Option<String>,
+    pub body: String,
+}
+
+impl Settings {
+    /// A host with its data in `data`, and every guest deployed.
+    pub fn new(data: &Path) -> Settings {
+        let modules = ["budget-approval", "select", "new-building-permit", "test-guest-a"].map(guest_file).to_vec();
+        Settings { data: data.to_owned(), modules, residency: "1024".into(), environment: Vec::new() }
+    }
+
+    pub fn residency(mut self, residency: &str) -> Settings {
+        self.residency = residency.into();
+        self
+    }
+
+    pub fn modules(mut self, modules: &[&str]) -> Settings {
+        self.modules = modules.iter().map(|name| guest_file(name)).collect();
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Settings {
+        self.environment.push((name.into(), value.as_ref().to_string_lossy().into_owned()));
+        self
+    }
+
+    pub fn start(self) -> Host {
+        self.try_start().unwrap_or_else(|log| panic!("the host did not start:\n{log}"))
+    }
+
+    /// Starts the host; its log where it ends before it listens.
+    pub fn try_start(self) -> Result<Host, String> {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--residency", &self.residency, "--data"]);
+        command.arg(&self.data).env("FERMATA_LOG", "info").stderr(Stdio::piped()).stdout(Stdio::null());
+        for module in &self.modules {
+            command.arg("--modules").arg(module);
+        }
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        let mut process = command.spawn().expect("the host can be started");
+        let mut lines = BufReader::new(process.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        let address = loop {
+            let Some(line) = lines.next() else {
+                let _ = process.wait();
+                return Err(said.join("\n"));
+            };
+            let address = line.split_once("listening on http://").map(|(_, address)| address.trim().to_owned());
+            said.push(line);
+            if let Some(address) = address {
+                break address;
+            }
+        };
+        let log = Arc::new(Mutex::new(said));
+        let kept = log.clone();
+        std::thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .max_idle_connections_per_host(64)
+            .build()
+            .new_agent();
+        Ok(Host { process, address, settings: self, log, agent })
+    }
+}
+
+impl Host {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// What the host has said so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// `kill -9`, then the same host again on the same data.
+    pub fn kill_and_restart(self) -> Host {
+        self.kill().start()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> Settings {
+        self.process.kill().expect("the host runs");
+        self.process.wait().expect("the host was started");
+        self.settings.clone()
+    }
+
+    /// SIGTERM, and the status the host ends with.
+    pub fn terminate(mut self) -> (Option<i32>, Settings) {
+        let sent = Command::new("kill").arg(self.process.id().to_string()).status().expect("`kill` exists");
+        assert!(sent.success());
+        let status = self.process.wait().expect("the host was started");
+        (status.code(), self.settings.clone())
+    }
+
+    /// Starts an orchestrator and returns the instance's id.
+    pub fn start(&self, orchestrator: &str, input: &str) -> String {
+        let answer = self.post(&format!("{BASE}/orchestrators/{orchestrator}"), input);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()["id"].as_str().expect("a start tells the id").to_owned()
+    }
+
+    /// Raises an event that must be accepted.
+    pub fn raise(&self, id: &str, event: &str, payload: &str) {
+        let answer = self.try_raise(id, event, payload);
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+
+    pub fn try_raise(&self, id: &str, event: &str, payload: &str) -> Answer {
+        self.post(&format!("{BASE}/instances/{id}/raiseEvent/{event}"), payload)
+    }
+
+    pub fn status(&self, id: &str) -> Answer {
+        self.get(&format!("{BASE}/instances/{id}"))
+    }
+
+    /// With history, what the instance waits for and what is buffered.
+    pub fn details(&self, id: &str) -> Value {
+        self.get(&format!("{BASE}/instances/{id}?showHistory=true&showHistoryOutput=true")).json()
+    }
+
+    /// Waits until the instance has ended, and returns its status.
+    pub fn ended(&self, id: &str) -> Value {
+        let is_final = |status: &Value| {
+            ["Completed", "Failed", "Terminated", "Canceled"].contains(&status["runtimeStatus"].as_str().unwrap_or(""))
+        };
+        until(&format!("{id} ends"), || Some(self.status(id).json()).filter(is_final))
+    }
+
+    /// Waits until the instance has completed, and returns its output.
+    pub fn output(&self, id: &str) -> Value {
+        let status = self.ended(id);
+        assert_eq!(status["runtimeStatus"], "Completed", "{status}\n{}", self.log());
+        status["output"].clone()
+    }
+
+    /// Waits until the instance is blocked on these events and nothing is buffered under their names.
+    pub fn waits_for(&self, id: &str, events: &[&str]) {
+        until(&format!("{id} waits for {events:?}"), || {
+            let details = self.details(id);
+            let names: Vec<&str> = details["waitingFor"].as_array()?.iter().filter_map(Value::as_str).collect();
+            (names == events).then_some(())
+        });
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        Answer::of(self.agent.get(self.url(path)).call())
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_as(path, "application/json", body.as_bytes())
+    }
+
+    pub fn post_as(&self, path: &str, media_type: &str, body: &[u8]) -> Answer {
+        Answer::of(self.agent.post(self.url(path)).header("Content-Type", media_type).send(body))
+    }
+
+    pub fn put(&self, path: &str, body: &[u8]) -> Answer {
+        Answer::of(self.agent.put(self.url(path)).send(body))
+    }
+
+    /// The answer, or none where the host went away.
+    pub fn try_post(&self, path: &str, body: &str) -> Option<Answer> {
+        let sent = self.agent.post(self.url(path)).header("Content-Type", "application/json").send(body);
+        sent.is_ok().then(|| Answer::of(sent))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Answer {
+    fn of(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+        let mut answer = answer.unwrap_or_else(|error| panic!("the host did not answer: {error}"));
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (location, retry_after, content_type) = (header("location"), header("retry-after"), header("content-type"));
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_string().expect("a body is text");
+        Answer { status, location, retry_after, content_type, body }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The text of a field of the body, byte for byte.
+    pub fn raw(&self, field: &str) -> String {
+        let fields: std::collections::HashMap<String, Box<serde_json::value::RawValue>> =
+            serde_json::from_str(&self.body).unwrap();
+        fields[field].get().to_owned()
+    }
+}
+
+/// Asks again and again until there is an answer.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A guest that `cargo xtask guests` has built.
+pub fn guest_file(package: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{package}.wasm"))
+}
+
+pub fn guest_bytes(package: &str) -> Vec<u8> {
+    let path = guest_file(package);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
+}
+
+/// The `fermata` binary beside this test, built by `cargo xtask test` before.
+pub fn binary() -> PathBuf {
+    let deps = std::env::current_exe().expect("a test has a path");
+    let folder = deps.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+    let path = folder.join(format!("fermata{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not there; `cargo xtask test` builds it", path.display());
+    path
+}
+
+/// A seed for a random test, taken from SEED or made anew; prints the command that repeats the run.
+pub fn seed(test: &str) -> u64 {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("to repeat: SEED={seed} cargo xtask test {test}");
+    seed
+}

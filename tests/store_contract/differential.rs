@@ -1,0 +1,193 @@
+//! Random writes, good and bad, are answered alike by every back end, and leave the same behind.
+
+use std::collections::BTreeSet;
+
+use fermata::store::{Change, Filter, Lease, NewActivity, NewInstance, StoreError, StoredMessage, TurnRecord};
+use fermata_replay::{RuntimeStatus, Timestamp};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::kit::{World, every, steps};
+
+const ROUNDS: usize = 200;
+/// Writes queued without waiting for an answer, at most.
+const AT_ONCE: usize = 40;
+const IDS: u64 = 6;
+
+#[tokio::test]
+async fn all_back_ends_answer_alike() {
+    let seed = match std::env::var("FERMATA_SEED") {
+        Ok(seed) => seed.parse().expect("FERMATA_SEED is a number"),
+        Err(_) => rand::random(),
+    };
+    println!("again: FERMATA_SEED={seed} cargo test -p tests --test store_contract differential");
+    let worlds: [World; 2] = every().await.try_into().ok().unwrap();
+    let [model, tested] = &worlds;
+    let mut writes =
+        Writes { random: StdRng::seed_from_u64(seed), leases: model.leases.clone(), keys: Vec::new(), last: 0 };
+    for round in 0..ROUNDS {
+        if writes.chance(3) {
+            let partition = writes.below(64) as usize;
+            for world in &worlds {
+                world.store.release(&[writes.leases[partition]]).await.unwrap();
+            }
+            let [one, two] = [model.store.acquire("tests").await, tested.store.acquire("tests").await];
+            assert_eq!(one, two);
+            writes.leases = one.unwrap();
+        }
+        // The model answers at once, so that the next write can build on the one before.
+        let mut answers = Vec::new();
+        for _ in 0..=writes.below(AT_ONCE as u64) {
+            let (lease, key, change) = writes.next(model).await;
+            let expected = model.queue(lease, key, change.clone()).await.unwrap();
+            answers.push((expected, tested.queue(lease, key, change.clone()), key, change));
+        }
+        for (expected, outcome, key, change) in answers {
+            assert_eq!(outcome.await.unwrap(), expected, "round {round}, instance {key}: {change:?}");
+        }
+        assert_eq!(contents(tested, &writes.keys).await, contents(model, &writes.keys).await, "after round {round}");
+    }
+}
+
+/// All that reads tell, however history is cut into pieces.
+async fn contents(world: &World, keys: &[u64]) -> Vec<String> {
+    let mut all = Vec::new();
+    for key in keys {
+        let loaded = world.store.load(*key).await.unwrap();
+        all.push(format!("{:?}", loaded.map(|loaded| (loaded.instance, steps(&loaded.history), loaded.unread))));
+    }
+    for id in 0..IDS {
+        let snapshot = world.store.snapshot(&id.to_string()).await.unwrap();
+        all.push(format!("{:?}", world.store.find(&id.to_string()).await.unwrap()));
+        all.push(format!(
+            "{:?}",
+            snapshot.map(|snapshot| {
+                let first = snapshot.first.map(|first| steps(&[first]));
+                let last = snapshot.last.map(|last| steps(&[last])).or(first.clone());
+                let ends = (first.map(|steps| steps[0].clone()), last.and_then(|mut steps| steps.pop()));
+                (snapshot.instance, ends, snapshot.unread)
+            })
+        ));
+    }
+    all.push(format!("{:?}", world.store.list(Filter::default()).await));
+    all.push(format!("{:?}", world.store.unread().await));
+    all.push(format!("{:?}", world.store.open_activities().await));
+    all
+}
+
+struct Writes {
+    random: StdRng,
+    leases: Vec<Lease>,
+    /// Of all instances there ever were.
+    keys: Vec<u64>,
+    last: u64,
+}
+
+impl Writes {
+    fn below(&mut self, end: u64) -> u64 {
+        self.random.random_range(0..end)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    async fn next(&mut self, model: &World) -> (Lease, u64, Change) {
+        let partition = self.below(64) as usize;
+        let mut lease = self.leases[partition];
+        if self.chance(2) {
+            lease.epoch -= 1;
+        }
+        // Those made before the latest are gone.
+        let back = self.below(IDS + 1) as usize;
+        let key = self.keys.iter().rev().nth(back).copied().unwrap_or(0);
+        match self.below(100) {
+            0..6 => {
+                let (key, change) = self.create(model).await;
+                (lease, key, change)
+            }
+            6..45 => (lease, key, Change::Accept { message: self.message() }),
+            45..95 => (lease, key, Change::Turn(self.turn(model, key).await)),
+            _ => (lease, key, Change::Park { reason: self.chance(50).then(|| "r".to_owned()) }),
+        }
+    }
+
+    async fn create(&mut self, model: &World) -> (u64, Change) {
+        let id = self.below(IDS).to_string();
+        let holder = model.store.find(&id).await.unwrap().map(|instance| instance.key);
+        let replaces = if self.chance(80) { holder } else { self.keys.first().copied() };
+        let key = if self.chance(95) { self.number() } else { self.keys.last().copied().unwrap_or(1) };
+        let instance = NewInstance {
+            id,
+            name: format!("N{}", self.below(3)),
+            module: "d".to_owned(),
+            execution: format!("e{key}"),
+            created: Timestamp(self.below(1_000) as i64),
+        };
+        if !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+        (key, Change::Create { instance, replaces, message: self.message() })
+    }
+
+    fn message(&mut self) -> StoredMessage {
+        let seq = if self.chance(97) { self.number() } else { 1 + self.below(self.last + 1) };
+        StoredMessage { seq, at: Timestamp(self.below(1_000) as i64), body: format!("{{\"b\":{seq}}}") }
+    }
+
+    async fn turn(&mut self, model: &World, key: u64) -> TurnRecord {
+        let loaded = model.store.load(key).await.unwrap();
+        let (version, unread) = loaded.map_or((0, Vec::new()), |loaded| (loaded.instance.version, loaded.unread));
+        let mut consumed: Vec<u64> = unread.iter().map(|message| message.seq).filter(|_| self.chance(60)).collect();
+        if self.chance(3) {
+            consumed.push(1 + self.below(self.last + 1));
+        }
+        let steps = self.chance(90).then(|| {
+            let steps: Vec<String> =
+                (0..=self.below(3)).map(|_| format!("\"{}\"", "x".repeat(self.below(60) as usize))).collect();
+            format!("[{}]", steps.join(","))
+        });
+        let status = if self.chance(90) { RuntimeStatus::Running } else { RuntimeStatus::ALL[self.below(8) as usize] };
+        TurnRecord {
+            expected_version: if self.chance(95) { version } else { version + 1 },
+            steps,
+            consumed,
+            status,
+            updated: Timestamp(self.below(1_000) as i64),
+            custom_status: self.chance(10).then(|| self.last.to_string()),
+            activities: (0..self.below(3))
+                .map(|_| {
+                    let task = self.below(10) as u32;
+                    NewActivity { task, name: format!("A{task}"), input: self.last.to_string() }
+                })
+                .collect(),
+            settled: (0..self.below(3)).map(|_| self.below(10) as u32).collect::<BTreeSet<_>>().into_iter().collect(),
+        }
+    }
+}
+
+/// The answers a random run must not be without, or it tests little.
+#[tokio::test]
+async fn random_writes_meet_every_answer() {
+    let model = every().await.remove(0);
+    let mut writes =
+        Writes { random: StdRng::seed_from_u64(1), leases: model.leases.clone(), keys: Vec::new(), last: 0 };
+    let mut met = BTreeSet::new();
+    for _ in 0..3_000 {
+        let (lease, key, change) = writes.next(&model).await;
+        met.insert(match model.queue(lease, key, change).await.unwrap() {
+            Ok(()) => "ok",
+            Err(StoreError::Fenced(_)) => "fenced",
+            Err(StoreError::Conflict) => "conflict",
+            Err(StoreError::Exists) => "exists",
+            Err(StoreError::Missing) => "missing",
+            Err(other) => panic!("{other}"),
+        });
+    }
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["conflict", "exists", "fenced", "missing", "ok"]);
+}

@@ -1,0 +1,26 @@
+//! Builds the guests: every example, and the orchestrators that only tests need.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use fermata_guest_build::{BuildRequest, Toolchain};
+
+use crate::project::{root, target_dir};
+
+const PACKAGES: [&str; 5] = ["budget-approval", "select", "new-building-permit", "test-guest-a", "test-guest-b"];
+
+/// Builds every guest to `target/guests/<package>.wasm` in the checkout, whatever CARGO_TARGET_DIR says.
+pub fn build() -> Result<Vec<PathBuf>> {
+    let toolchain = Toolchain::find_or_install(&mut |line| eprintln!("{line}"))?;
+    let request = BuildRequest {
+        manifest_dir: root().into(),
+        packages: PACKAGES.map(String::from).to_vec(),
+        target_dir: target_dir().join("guest-build"),
+        out_dir: root().join("target/guests"),
+    };
+    let modules = toolchain.build(&request)?;
+    for module in &modules {
+        eprintln!("guest: {}", module.strip_prefix(root()).unwrap_or(module).display());
+    }
+    Ok(modules)
+}

@@ -1,0 +1,41 @@
+//! The project's own commands. `cargo xtask --help` lists them.
+
+mod checks;
+mod demo;
+mod guests;
+mod project;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What this project does with itself")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sets everything up, starts a host and runs the three orchestrators of the Durable Functions page on external events
+    Demo {
+        /// Leave no host running at the end, and fail unless every answer is the expected one
+        #[arg(long)]
+        check: bool,
+    },
+    /// Sets everything up and runs every check: format, lints, all tests
+    Test {
+        /// Handed on to the test runner, for example the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Builds every guest to target/guests/<package>.wasm
+    Guests,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Demo { check } => demo::run(check),
+        Command::Test { rest } => checks::run(&rest),
+        Command::Guests => guests::build().map(drop),
+    }
+}
