@@ -14,7 +14,7 @@ use crate::{guests, project};
 const BASE: &str = "/runtime/webhooks/durabletask";
 
 pub fn run(check: bool) -> Result<()> {
-    let modules = guests::build()?;
+    let modules = guests::build(&guests::EXAMPLES)?;
     let binary = project::host_binary()?;
     let data = tempfile::tempdir()?;
     // The host's own port, so that what is shown can be typed; any free one where nobody types.

@@ -7,14 +7,20 @@ use fermata_guest_build::{BuildRequest, Toolchain};
 
 use crate::project::{root, target_dir};
 
-const PACKAGES: [&str; 5] = ["budget-approval", "select", "new-building-permit", "test-guest-a", "test-guest-b"];
+pub const EXAMPLES: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
+const FOR_TESTS: [&str; 2] = ["test-guest-a", "test-guest-b"];
 
-/// Builds every guest to `target/guests/<package>.wasm` in the checkout, whatever CARGO_TARGET_DIR says.
-pub fn build() -> Result<Vec<PathBuf>> {
+/// Builds every guest.
+pub fn build_all() -> Result<Vec<PathBuf>> {
+    build(&[&EXAMPLES[..], &FOR_TESTS].concat())
+}
+
+/// Builds guests to `target/guests/<package>.wasm` in the checkout, whatever CARGO_TARGET_DIR says.
+pub fn build(packages: &[&str]) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::find_or_install(&mut |line| eprintln!("{line}"))?;
     let request = BuildRequest {
         manifest_dir: root().into(),
-        packages: PACKAGES.map(String::from).to_vec(),
+        packages: packages.iter().map(|package| (*package).to_owned()).collect(),
         target_dir: target_dir().join("guest-build"),
         out_dir: root().join("target/guests"),
     };

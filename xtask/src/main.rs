@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod bench;
 mod checks;
 mod demo;
 mod guests;
@@ -30,12 +31,20 @@ enum Command {
     },
     /// Builds every guest to target/guests/<package>.wasm
     Guests,
+    /// Measures a release build; `cargo xtask bench --help` lists what and how
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Handed on to the `bench` binary of benches/
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo { check } => demo::run(check),
         Command::Test { rest } => checks::run(&rest),
-        Command::Guests => guests::build().map(drop),
+        Command::Guests => guests::build_all().map(drop),
+        Command::Bench { rest } => bench::run(&rest),
     }
 }

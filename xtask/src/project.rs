@@ -1,7 +1,7 @@
 //! Where things are, and how to run the project's cargo.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -32,11 +32,16 @@ pub fn cargo() -> Command {
 
 /// Runs a command to its end, with its output where ours goes.
 pub fn run(command: &mut Command) -> Result<()> {
+    let status = spawn(command)?.wait()?;
+    ensure!(status.success(), "`{}` failed: {status}", shown(command));
+    Ok(())
+}
+
+/// Starts a command, and shows it as one would type it.
+pub fn spawn(command: &mut Command) -> Result<Child> {
     let line = shown(command);
     eprintln!("\x1b[1m$ {line}\x1b[0m");
-    let status = command.status().with_context(|| format!("`{line}` could not be started"))?;
-    ensure!(status.success(), "`{line}` failed: {status}");
-    Ok(())
+    command.spawn().with_context(|| format!("`{line}` could not be started"))
 }
 
 fn shown(command: &Command) -> String {

@@ -124,7 +124,7 @@ impl Serve {
         let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
         eprintln!("Fermata {}", env!("CARGO_PKG_VERSION"));
         eprintln!("  data           {}", data.display());
-        eprintln!("  durability     every answer waits until what it says is on disk (fsync)");
+        eprintln!("  durable        yes: every answer waits until what it says is on disk (fsync)");
         eprintln!("  residency      {residency}");
         eprintln!("  modules        {}", modules.len());
         eprintln!("  orchestrators  {}", orchestrators(&modules));

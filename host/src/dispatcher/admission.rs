@@ -238,7 +238,7 @@ impl Dispatcher {
     }
 }
 
-/// The rules of Durable Functions: at most 256 characters, none of `/ \ # ?`, no control characters, no `@` in front.
+/// The rules of Durable Functions: at most 256 bytes (there, characters), none of `/ \ # ?`, no control characters, no `@` in front.
 fn check_id(id: &str) -> Result<(), StartError> {
     let bad = |why: &str| Err(StartError::BadId(format!("the instance id {id:?} {why}")));
     if id.is_empty() || id.len() > limits::INSTANCE_ID_BYTES {

@@ -50,6 +50,8 @@ pub struct Dispatcher {
     partitions: Vec<Mutex<Partition>>,
     ids: Arc<Ids>,
     registry: Registry,
+    /// Held while a module is deployed: what the registry is told last must be what is stored last.
+    deploying: tokio::sync::Mutex<()>,
     queue: RunQueue,
     residents: Residents,
     activities: Activities,
@@ -114,6 +116,7 @@ impl Dispatcher {
             ids: Ids::new(store.clone()).await?,
             partitions: (0..store::PARTITIONS).map(|_| Mutex::default()).collect(),
             registry: Registry::default(),
+            deploying: tokio::sync::Mutex::default(),
             queue: RunQueue::default(),
             residents: Residents::new(options.residency),
             activities: Activities::new(options.activities),
@@ -152,6 +155,7 @@ impl Dispatcher {
     }
 
     async fn keep(&self, admitted: crate::engine::Admitted) -> Result<ModuleInfo, DeployError> {
+        let _deploying = self.deploying.lock().await;
         let module = &admitted.module;
         let deployed = store::Module {
             digest: module.digest().to_owned(),

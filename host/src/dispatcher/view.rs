@@ -1,11 +1,9 @@
 //! What an instance shows: read from durable state only, derived from history.
 
-use std::sync::Arc;
-
 use fermata_replay::{BufferedEvent, Decision, MessageBody, Payload, RuntimeStatus, State, Step, Timestamp};
 
 use super::Dispatcher;
-use crate::store::{Filter, Instance, Page, Snapshot, StoreError};
+use crate::store::{Filter, Instance, Loaded, Page, Snapshot, StoreError};
 
 /// An instance as its owner knows it, durable at the time of reading.
 #[derive(Clone, Debug)]
@@ -44,20 +42,17 @@ pub struct HistoryView {
 
 impl Dispatcher {
     /// What is durable of an instance; with its whole history if asked.
-    pub async fn view(self: &Arc<Self>, id: &str, history: bool) -> Result<Option<InstanceView>, StoreError> {
-        let Some(snapshot) = self.store.snapshot(id).await? else { return Ok(None) };
-        let key = snapshot.instance.key;
-        let mut view = view(snapshot)?;
-        if history && let Some(loaded) = self.store.load(key).await? {
-            let mut steps = Vec::new();
-            for chunk in &loaded.history {
-                steps.extend(steps_of(chunk)?);
-            }
-            let state = State::of(&steps);
-            view.history =
-                Some(HistoryView { waiting_for: state.waiting_for(), buffered: state.buffered_events(), steps });
+    pub async fn view(&self, id: &str, history: bool) -> Result<Option<InstanceView>, StoreError> {
+        if !history {
+            return self.store.snapshot(id).await?.map(view).transpose();
         }
-        Ok(Some(view))
+        // The instance may be replaced between the two reads: then there is another to be found.
+        while let Some(found) = self.store.find(id).await? {
+            if let Some(loaded) = self.store.load(found.key).await? {
+                return view_with_history(loaded).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Instances in the order of creation, without input, output and history.
@@ -83,6 +78,21 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
         .map(|text| Payload::parse(&text).map_err(|error| StoreError::Damaged(error.to_string())))
         .transpose()?;
     Ok(InstanceView { id, name, status, created, updated, module, input, output, custom_status, parked, history: None })
+}
+
+/// One picture: the status is that of this very history.
+fn view_with_history(loaded: Loaded) -> Result<InstanceView, StoreError> {
+    let Loaded { instance, history, unread } = loaded;
+    let mut steps = Vec::new();
+    for chunk in &history {
+        steps.extend(steps_of(chunk)?);
+    }
+    let mut chunks = history.into_iter();
+    let (first, last) = (chunks.next(), chunks.next_back());
+    let mut view = view(Snapshot { instance, first, last, unread })?;
+    let state = State::of(&steps);
+    view.history = Some(HistoryView { waiting_for: state.waiting_for(), buffered: state.buffered_events(), steps });
+    Ok(view)
 }
 
 fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {

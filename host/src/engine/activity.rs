@@ -50,7 +50,7 @@ impl Engine {
             },
             Ok(Err(failure)) => Outcome::Failed(failure.into()),
             Err(error) => {
-                tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {error:?}");
+                tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {}", super::guest::with_backtrace(&error));
                 // A panic is an `unreachable` after a line of log that says more.
                 let message = log.last_error().unwrap_or(error.root_cause().to_string());
                 Outcome::Failed(Failure::new(kind::TRAP, message))

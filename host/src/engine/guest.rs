@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use fermata_replay::{Execution, Failure, Message, Mismatch, Outcome, Payload, Start, State, Stop, Turn, kind};
-use wasmtime::{AsContextMut, Store, Trap};
+use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 
 use super::host_calls::WitFailure;
 use super::log::GuestLog;
@@ -152,10 +152,18 @@ impl Guest {
                 // A panic is an `unreachable` after a line of log that says more.
                 let said = self.log.last_error();
                 let message = stop.map(|stop| stop.to_string()).or(said).unwrap_or(error.root_cause().to_string());
-                tracing::warn!(target: "guest", instance = self.log.instance(), "the orchestrator crashed: {error:?}");
+                tracing::warn!(target: "guest", instance = self.log.instance(), "the orchestrator crashed: {}", with_backtrace(&error));
                 self.record(Outcome::Failed(Failure::new(kind::TRAP, message)))
             }
         }
+    }
+}
+
+/// What happened to a guest, and where in its code.
+pub fn with_backtrace(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<WasmBacktrace>() {
+        Some(backtrace) => format!("{}\n{backtrace}", error.root_cause()),
+        None => format!("{error:#}"),
     }
 }
 

@@ -63,7 +63,8 @@ impl GuestLog {
                 let text = String::from_utf8_lossy(&line);
                 let text = text.trim_end_matches(['\r', '\n']);
                 let level = if to_stderr { Level::WARN } else { Level::INFO };
-                if to_stderr {
+                // What std appends to its messages helps nobody here.
+                if to_stderr && !text.starts_with("note: ") {
                     inner.last_error = Some(text.to_owned());
                 }
                 inner.line(&self.instance, level, text);

@@ -1,0 +1,26 @@
+//! The workload against us and against others, taking turns on the same machine.
+
+mod restate;
+
+use anyhow::Result;
+
+use crate::report::Report;
+use crate::{Parameters, Places, e2e, progress};
+
+pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
+    let programs = restate::Programs::build(places)?;
+    let mut report = Report::new("peers");
+    for run in 0..parameters.runs {
+        for residency in &parameters.residency {
+            progress(&format!("fermata, residency {residency}, run {}", run + 1));
+            let server = e2e::serve(places, residency)?;
+            let measured = e2e::measure(&server, parameters, server.data()).await?;
+            e2e::add(&mut report, residency, &measured);
+        }
+        progress(&format!("Restate, run {}", run + 1));
+        let restate = programs.start().await?;
+        let measured = e2e::measure(&restate, parameters, restate.data()).await?;
+        e2e::add(&mut report, "restate", &measured);
+    }
+    Ok(report)
+}

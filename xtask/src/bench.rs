@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: builds what is measured and what measures it, and runs it.
+
+use anyhow::Result;
+
+use crate::project::{cargo, root, target_dir};
+use crate::{guests, project};
+
+/// Runs the `bench` binary of `benches/` with these arguments.
+pub fn run(arguments: &[String]) -> Result<()> {
+    guests::build(&["test-guest-a"])?;
+    project::run(cargo().args(["build", "--release", "--package", "fermata", "--package", "benches"]))?;
+    let release = target_dir().join("release");
+    let mut bench = std::process::Command::new(release.join("bench"));
+    bench.args(arguments).current_dir(root());
+    bench.arg("--checkout").arg(root());
+    bench.arg("--fermata").arg(release.join("fermata"));
+    bench.arg("--module").arg(root().join("target/guests/test-guest-a.wasm"));
+    bench.arg("--scratch").arg(target_dir().join("bench"));
+    project::run(&mut bench)
+}
