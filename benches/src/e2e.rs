@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::process::until_quiet;
 use crate::report::Report;
 use crate::server::Server;
 use crate::workload::{self, Measured, System};
@@ -25,6 +26,7 @@ pub fn serve(places: &Places, residency: &str) -> Result<Server> {
 }
 
 pub async fn measure(system: &impl System, parameters: &Parameters, data: &std::path::Path) -> Result<Measured> {
+    until_quiet().await?;
     workload::warm_up(system).await?;
     workload::run(system, parameters.size(), data).await
 }
@@ -46,6 +48,7 @@ pub fn add(report: &mut Report, system: &str, measured: &Measured) {
     row("B server CPU per instance", "ms", measured.completed_cpu);
     row("B requests for the result, per instance", "", measured.looks);
     row("A and B load generator's CPU per instance", "ms", measured.client_cpu);
+    row("A and B processors that others kept busy", "", measured.others);
     if let Some((starts, events)) = measured.start_flushes.zip(measured.completed_flushes) {
         row("A flushes of the disk per instance", "", starts);
         row("B flushes of the disk per instance", "", events);

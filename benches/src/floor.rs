@@ -9,20 +9,21 @@ use anyhow::Result;
 
 use crate::http::Connection;
 use crate::latency::Latencies;
-use crate::process::usage;
+use crate::process::{until_quiet, usage};
 use crate::report::Report;
 use crate::workload::{System as _, fan_out};
 use crate::{Parameters, Places, e2e, progress};
 
 const SYNCS: usize = 2_000;
 const RECORD: [u8; 512] = [1; 512];
-const REQUESTS: usize = 100_000;
+const REQUESTS: usize = 500_000;
 const ALONE: usize = 5_000;
 
 pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("floor");
     for run in 0..parameters.runs {
         progress(&format!("floor, run {}", run + 1));
+        until_quiet().await?;
         let file = places.scratch.join("floor");
         for (preallocated, name) in [(false, "appending 512 B"), (true, "512 B into a preallocated file")] {
             let latencies = syncs(&file, preallocated)?;

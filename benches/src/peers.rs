@@ -15,7 +15,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
             progress(&format!("fermata, residency {residency}, run {}", run + 1));
             let server = e2e::serve(places, residency)?;
             let measured = e2e::measure(&server, parameters, server.data()).await?;
-            e2e::add(&mut report, residency, &measured);
+            e2e::add(&mut report, &format!("fermata-{residency}"), &measured);
         }
         progress(&format!("Restate, run {}", run + 1));
         let restate = programs.start().await?;

@@ -37,6 +37,33 @@ pub fn usage(processes: &[u32]) -> Result<Usage> {
     Ok(sum)
 }
 
+/// How long the machine's processors have worked so far, for whomever.
+pub fn machine_busy() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let times: Vec<u32> = fields.map(str::parse).collect::<Result<_, _>>().context("/proc/stat")?;
+    // user, nice, system, (idle, waiting for disks,) interrupts, soft interrupts, stolen by other machines
+    Ok([0, 1, 2, 5, 6, 7].iter().filter_map(|field| times.get(*field)).map(|ticks| TICK * *ticks).sum())
+}
+
+/// Returns when others have left the machine alone for a moment, or when it has waited long enough for that.
+pub async fn until_quiet() -> Result<()> {
+    const MOMENT: Duration = Duration::from_secs(1);
+    const PATIENCE: u32 = 300;
+    for moment in 0..PATIENCE {
+        let before = machine_busy()?;
+        tokio::time::sleep(MOMENT).await;
+        if machine_busy()? - before < MOMENT / 20 {
+            return Ok(());
+        }
+        if moment == 0 {
+            eprintln!("waiting until the machine is quiet");
+        }
+    }
+    eprintln!("the machine is not quiet: these figures are too low");
+    Ok(())
+}
+
 /// How often the disk under `path` was told to make its cache durable, whoever asked; none where the system does not say.
 pub fn disk_flushes(path: &Path) -> Option<u64> {
     let device = fs::metadata(path).ok()?.dev();

@@ -13,6 +13,7 @@ use fermata::store::embedded::Embedded;
 use fermata::store::{Change, InstanceKey, NewInstance, Store, StoredMessage, TurnRecord, Write, partition_of};
 use fermata_replay::{Execution, Message, MessageBody, Payload, RuntimeStatus, Start, Step, Timestamp};
 
+use crate::process::until_quiet;
 use crate::report::{Report, median};
 use crate::{Parameters, Places, progress};
 
@@ -31,6 +32,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("replay");
     for run in 0..parameters.runs {
         progress(&format!("replay, run {}", run + 1));
+        until_quiet().await?;
         let mut former = None;
         for waits in WAITS {
             let history = bench.history(waits)?;

@@ -49,7 +49,7 @@ impl Report {
         println!("\n{}", self.suite);
         print!("{:wide$}  {:>5}", "", "");
         for (column, system) in self.systems.iter().enumerate() {
-            print!("  {system:>12}");
+            print!("  {system:>9}");
             if column > 0 {
                 print!("  {:>7}", "ratio");
             }
@@ -60,7 +60,8 @@ impl Report {
             let first = measure.median(0);
             for column in 0..self.systems.len() {
                 let median = measure.median(column);
-                print!("  {:>12}", median.map(shown).unwrap_or_default());
+                let column_wide = self.systems[column].len().max(9);
+                print!("  {:>column_wide$}", median.map(shown).unwrap_or_default());
                 if column > 0 {
                     let ratio = first.zip(median).filter(|(_, median)| *median != 0.0);
                     print!("  {:>7}", ratio.map(|(first, median)| shown(first / median)).unwrap_or_default());

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::http::{Answer, Connection};
 use crate::latency::Latencies;
-use crate::process::{Usage, disk_flushes, usage};
+use crate::process::{Usage, disk_flushes, machine_busy, usage};
 
 /// A running system that the workload is for.
 pub trait System {
@@ -79,6 +79,8 @@ pub struct Measured {
     pub looks: f64,
     /// Our own, per instance of A and B together.
     pub client_cpu: f64,
+    /// Processors that others than the system and the load generator kept busy during A and B. The kernel's own threads count here.
+    pub others: f64,
     pub unloaded_start: Latencies,
     pub unloaded_raise: Latencies,
     pub unloaded_completed: Latencies,
@@ -109,7 +111,7 @@ pub async fn run<S: System>(system: &S, size: Size, disk: &Path) -> Result<Measu
     };
 
     let (own, before, flushes) = (own_usage()?, usage(&processes)?, disk_flushes(disk));
-    let begun = Instant::now();
+    let (begun, busy) = (Instant::now(), machine_busy()?);
     let (started, start, start_time) = start_all(system, "load", size).await?;
     system.until_waiting("load", size.instances).await?;
     let waiting_time = begun.elapsed();
@@ -122,6 +124,8 @@ pub async fn run<S: System>(system: &S, size: Size, disk: &Path) -> Result<Measu
     let events = raise_all(system, follow, size).await?;
     let flushes_of_events = flushes_between(flushes, disk_flushes(disk));
     let (after, own_after) = (usage(&processes)?, own_usage()?);
+    let known = (after.cpu - before.cpu) + (own_after.cpu - own.cpu);
+    let others = (machine_busy()? - busy).saturating_sub(known).as_secs_f64() / begun.elapsed().as_secs_f64();
 
     let unloaded = one_by_one(system, size.samples).await?;
     let rate = |time: Duration| size.instances as f64 / time.as_secs_f64();
@@ -139,6 +143,7 @@ pub async fn run<S: System>(system: &S, size: Size, disk: &Path) -> Result<Measu
         completed_flushes: flushes_of_events,
         looks: events.looks as f64 / size.instances as f64,
         client_cpu: per_instance(own_after.cpu - own.cpu),
+        others,
         unloaded_start: unloaded.start,
         unloaded_raise: unloaded.raise,
         unloaded_completed: unloaded.completed,

@@ -1,4 +1,4 @@
-//! The only reader of the time of day.
+//! Where the time of day comes from, for all that is recorded or decided by it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

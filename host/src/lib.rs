@@ -1,4 +1,26 @@
-//! The Fermata host.
+//! The Fermata host: orchestrator functions compiled to WebAssembly, suspended and resumed by replay, fed by HTTP events.
+//!
+//! ```text
+//! HTTP ─► api ─► dispatcher: admission ─► inbox, run queue ─► turn ─► engine: guest ◄─► replay: Execution
+//!                    │                                         │
+//!                    │ Create / Accept                         │ Turn: steps, consumed messages, status, activities
+//!                    ▼                                         ▼
+//!                  store ───────── one transaction and one fsync for all that is queued ─────────
+//!                    │                                         │
+//!                    └─► HTTP: 202                             └─► dispatcher: activities ─► a message again
+//! ```
+//!
+//! In the order in which a request meets them:
+//!
+//! - [`cli`]: the commands; `serve` puts the parts below together
+//! - [`api`]: HTTP in and out
+//! - [`dispatcher`]: who runs, and when; the one place where store, engine and clock meet
+//! - [`engine`]: WebAssembly: modules, guests, what a guest may call
+//! - `fermata_replay`, a crate of its own: what a message does to an instance, without I/O
+//! - [`store`]: what is durable
+//! - [`clock`], [`limits`]: the time, and every bound, each in one place
+//!
+//! `docs/architecture.md` walks the way of one event, and says what is absent where.
 
 pub mod api;
 pub mod cli;

@@ -120,6 +120,7 @@ fn after_a_failed_fsync_nothing_is_acknowledged_until_a_restart() {
     assert_eq!(shimmed.host.try_raise(&id, "item", "2").status, 503);
     assert_eq!(shimmed.host.post(&format!("{BASE}/orchestrators/W"), "").status, 503);
     assert_eq!(shimmed.host.status(&id).status, 503, "what is read may not be true");
+    assert_eq!(shimmed.host.get("/modules").status, 503);
     let health = shimmed.host.get("/healthz");
     assert_eq!(health.status, 503);
     assert!(health.body.contains("restart"), "{health:?}");

@@ -16,11 +16,14 @@ const BASE: &str = "/runtime/webhooks/durabletask";
 pub fn run(check: bool) -> Result<()> {
     let modules = guests::build(&guests::EXAMPLES)?;
     let binary = project::host_binary()?;
-    let data = tempfile::tempdir()?;
+    let data = project::root().join("target/demo-data");
+    if data.exists() {
+        std::fs::remove_dir_all(&data)?;
+    }
     // The host's own port, so that what is shown can be typed; any free one where nobody types.
     let address = if check { "127.0.0.1:0" } else { "127.0.0.1:7071" };
 
-    let mut host = Host::launch(&binary, data.path(), address, &modules)?;
+    let mut host = Host::launch(&binary, &data, address, &modules)?;
     println!("\n── BudgetApproval: waits for one event; the host is killed meanwhile");
     let id = host.start("BudgetApproval", "budget-1", "null")?;
     let mut host = {
@@ -28,7 +31,7 @@ pub fn run(check: bool) -> Result<()> {
         host.process.kill()?;
         host.process.wait()?;
         println!("$ {}", host.command);
-        Host::launch(&binary, data.path(), address, &modules)?
+        Host::launch(&binary, &data, address, &modules)?
     };
     host.raise(&id, "Approval&code=XXX", "\"true\"")?;
     host.expect(&id, "approval granted")?;
@@ -47,7 +50,7 @@ pub fn run(check: bool) -> Result<()> {
 
     println!("\nAll three ran to their end.");
     if !check {
-        println!("The host goes on at {} until you press Ctrl-C; its data goes then.", host.url());
+        println!("The host goes on at {} until you press Ctrl-C; its data is in target/demo-data.", host.url());
         println!("Try:\n  curl -i -X POST {}{BASE}/orchestrators/BudgetApproval/mine", host.url());
         println!(
             "  curl -i -X POST {}{BASE}/instances/mine/raiseEvent/Approval -H 'Content-Type: application/json' -d true",

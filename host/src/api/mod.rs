@@ -39,6 +39,7 @@ pub use serve::serve;
 
 use crate::dispatcher::Dispatcher;
 use crate::limits::HttpLimits;
+use crate::store::StoreError;
 use error::ApiError;
 use route::Route;
 
@@ -63,7 +64,12 @@ impl Api {
     }
 
     async fn handle(&self, head: &Parts, body: Incoming) -> Handled {
-        match Route::find(&head.method, head.uri.path())? {
+        let route = Route::find(&head.method, head.uri.path())?;
+        // What is in memory may rest on a write that is lost: only the health is told any more.
+        if let Some(reason) = self.dispatcher.poisoned().filter(|_| !matches!(route, Route::Health)) {
+            return Err(StoreError::Poisoned(reason).into());
+        }
+        match route {
             Route::Raise { id, event } => self.raise(head, body, &id, &event).await,
             Route::Status { id } => self.status(head, &id).await,
             Route::Start { name, id } => self.start(head, body, &name, id.as_deref()).await,
