@@ -26,6 +26,12 @@ pub struct GuestLimits {
     pub log_lines_per_step: u32,
     /// A payload that a guest makes, bytes. Recorded.
     pub payload_bytes: usize,
+    /// Tasks that a guest creates in one step. Recorded.
+    pub tasks_per_step: u32,
+    /// The names and payloads of these tasks together, bytes. Recorded.
+    pub task_bytes_per_step: usize,
+    /// WASI resources (streams, pollables) that a guest holds at a time. Recorded.
+    pub wasi_resources: usize,
 }
 
 impl Default for GuestLimits {
@@ -41,6 +47,9 @@ impl Default for GuestLimits {
             log_line_bytes: 16 << 10,
             log_lines_per_step: 1_000,
             payload_bytes: 16 << 20,
+            tasks_per_step: 100_000,
+            task_bytes_per_step: 64 << 20,
+            wasi_resources: 10_000,
         }
     }
 }
@@ -80,3 +89,6 @@ pub const EVENT_NAME_BYTES: usize = 256;
 
 /// Unread messages of one instance that wait in memory.
 pub const INBOX_MESSAGES: usize = 10_000;
+
+/// The same, bytes. One message more than this may be admitted.
+pub const INBOX_BYTES: usize = 64 << 20;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fermata_replay::Decision;
+
 use super::*;
 
 fn fails_with(orchestrator: &str, limits: GuestLimits) -> fermata_replay::Failure {
@@ -57,4 +59,43 @@ fn an_orchestrator_must_not_sleep() {
 fn an_unknown_orchestrator_is_a_failure() {
     let failure = fails_with("Nobody", GuestLimits::default());
     assert!(failure.message.contains("Nobody"), "{failure:?}");
+}
+
+#[test]
+fn a_step_creates_only_so_many_tasks() {
+    let failure = fails_with("TwoWaits", GuestLimits { tasks_per_step: 1, ..GuestLimits::default() });
+    assert!(failure.message.contains("may create 1 tasks"), "{failure:?}");
+    let failure = fails_with("TwoWaits", GuestLimits { task_bytes_per_step: 6, ..GuestLimits::default() });
+    assert!(failure.message.contains("with 6 bytes"), "{failure:?}");
+}
+
+/// Each of its steps creates one.
+#[test]
+fn what_was_created_counts_within_its_step() {
+    let bench = bench_with(GuestLimits { tasks_per_step: 1, task_bytes_per_step: 4, ..GuestLimits::default() });
+    let messages = [start("Collect", "3"), event(2, "item", "1"), event(3, "item", "2"), event(4, "item", "3")];
+    for evict in [false, true] {
+        let (history, progress) = bench.run(&messages, evict);
+        assert!(is_recorded(&progress), "{progress:?}");
+        assert!(matches!(history.last().unwrap().decisions.last(), Some(Decision::Completed { .. })));
+    }
+}
+
+/// Want of room is the host's, and is not recorded as what became of the instance.
+#[test]
+fn a_guest_for_which_there_is_no_room_is_tried_again() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(GuestLimits::default(), 1, cache.path()).unwrap();
+    let module = engine.admit(&guest_bytes("test-guest-a")).unwrap().module;
+    let guest = || {
+        let mut execution = Execution::new(Vec::new());
+        execution.push(start("W", "null"));
+        engine.guest(&module, "an-instance", execution)
+    };
+    let (mut first, mut second) = (guest(), guest());
+    assert!(matches!(first.resume([]), Progress::Blocked));
+    let progress = second.resume([]);
+    assert!(matches!(progress, Progress::Ended(End::Abandoned(_))), "{progress:?}");
+    drop((first, second));
+    assert!(matches!(guest().resume([]), Progress::Blocked));
 }

@@ -8,9 +8,14 @@ use fermata_replay::{MessageBody, Outcome};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
+use super::turn::Lifeless;
 use super::{Dispatcher, RaiseError};
 use crate::engine::ActivityCall;
 use crate::store::{Activity, StoreError};
+
+/// Between attempts at what the host could not do.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(30);
 
 pub struct Activities {
     /// None once it was closed.
@@ -49,34 +54,50 @@ impl Dispatcher {
     pub(super) fn perform(self: &Arc<Self>, activity: Activity) {
         let dispatcher = self.clone();
         self.activities.spawn(async move {
-            let Ok(_permit) = dispatcher.activities.permits.clone().acquire_owned().await else { return };
-            let outcome = dispatcher.attempt(&activity).await;
+            let mut delay = FIRST_DELAY;
+            let outcome = loop {
+                let Ok(permit) = dispatcher.activities.permits.clone().acquire_owned().await else { return };
+                match dispatcher.attempt(&activity).await {
+                    Ok(outcome) => break outcome,
+                    Err(reason) => {
+                        drop(permit);
+                        tracing::warn!(
+                            instance = activity.instance_id,
+                            activity = activity.name,
+                            "the activity is tried again in {delay:?}: {reason}"
+                        );
+                        tokio::time::sleep(delay).await;
+                        delay = (delay * 2).min(LAST_DELAY);
+                    }
+                }
+            };
             dispatcher.settle(&activity, outcome).await;
         });
     }
 
-    async fn attempt(self: &Arc<Self>, activity: &Activity) -> Outcome {
-        let (dispatcher, digest) = (self.clone(), activity.module.clone());
-        let module = tokio::task::spawn_blocking(move || dispatcher.module_by_digest(&digest)).await;
-        match module {
-            Ok(Ok(module)) => {
-                let call = ActivityCall {
-                    name: activity.name.clone(),
-                    input: activity.input.clone(),
-                    instance_id: activity.instance_id.clone(),
-                    task_key: format!("{}-{}", activity.execution, activity.task),
-                    attempt: 1,
-                };
-                self.engine.run_activity(&module, call).await
+    /// One attempt. An error says nothing about the activity: the host could not run it.
+    async fn attempt(self: &Arc<Self>, activity: &Activity) -> Result<Outcome, String> {
+        let module = match self.engine.module(&activity.module) {
+            Some(module) => module,
+            None => {
+                let (dispatcher, digest) = (self.clone(), activity.module.clone());
+                let load = tokio::task::spawn_blocking(move || dispatcher.module(&digest));
+                load.await.map_err(|error| error.to_string())?.map_err(Lifeless::into_reason)?
             }
-            Ok(Err(reason)) => failed(reason),
-            Err(error) => failed(error.to_string()),
-        }
+        };
+        let call = ActivityCall {
+            name: activity.name.clone(),
+            input: activity.input.clone(),
+            instance_id: activity.instance_id.clone(),
+            task_key: format!("{}-{}", activity.execution, activity.task),
+            attempt: 1,
+        };
+        self.engine.run_activity(&module, call).await
     }
 
     /// Delivers an outcome until it is durable, or nobody wants it any more.
     async fn settle(self: &Arc<Self>, activity: &Activity, outcome: Outcome) {
-        let mut delay = Duration::from_millis(100);
+        let mut delay = FIRST_DELAY;
         loop {
             let body = MessageBody::ActivityEnded { task: activity.task, outcome: outcome.clone() };
             match self.deliver(&activity.instance_id, Some(activity.key), body).await {
@@ -84,13 +105,9 @@ impl Dispatcher {
                 Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
                 Err(RaiseError::Busy(_) | RaiseError::Store(_)) => {
                     tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(Duration::from_secs(30));
+                    delay = (delay * 2).min(LAST_DELAY);
                 }
             }
         }
     }
-}
-
-fn failed(reason: String) -> Outcome {
-    Outcome::Failed(fermata_replay::Failure::new(fermata_replay::kind::NOT_FOUND, reason))
 }

@@ -9,17 +9,16 @@ use tokio::sync::oneshot;
 use super::Dispatcher;
 use super::slot::{Inner, Slot};
 use crate::limits;
-use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, Write, partition_of};
+use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, partition_of};
 
 /// What became of a message at the door.
 enum Delivery {
     /// It has its place; the answer comes when it is durable.
     Admitted(oneshot::Receiver<Result<(), StoreError>>),
+    /// The instance has ended, and that is durable.
     Ended,
-    /// The instance has ended, but that is not durable yet.
-    Ending(oneshot::Receiver<()>),
-    /// The slot has left the map.
-    LookAgain,
+    /// The slot takes nothing any more: it has left the map, or is about to, or the instance has ended but that is not durable yet.
+    LookAgain(oneshot::Receiver<()>),
 }
 
 /// A start that is durable.
@@ -97,7 +96,7 @@ impl Dispatcher {
                 (inner.settled(), inner.status.is_final())
             };
             let _ = settled.await;
-            if !ended && !slot.lock().gone {
+            if !ended && slot.lock().is_trusted() {
                 return Err(StartError::Exists(id.to_owned()));
             }
             self.forget_if_idle(&slot);
@@ -113,23 +112,19 @@ impl Dispatcher {
             return Ok(None);
         }
         let slot = Arc::new(self.new_slot(id, start)?);
+        let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
         partition.slots.insert(slot.id.clone(), slot.clone());
         let mut inner = slot.lock();
         drop(partition);
-        let body = MessageBody::Started(Box::new(start.clone()));
-        let created = self.clock.now();
-        let durable = self.admit(&slot, &mut inner, body, |message| Change::Create {
-            instance: NewInstance {
-                id: id.to_owned(),
-                name: start.name.clone(),
-                module: start.module.clone(),
-                execution: start.execution.clone(),
-                created,
-            },
-            replaces,
-            message,
-        })?;
-        Ok(Some(durable))
+        let instance = NewInstance {
+            id: id.to_owned(),
+            name: start.name.clone(),
+            module: start.module.clone(),
+            execution: start.execution.clone(),
+            created: message.at,
+        };
+        let create = |message| Change::Create { instance, replaces, message };
+        Ok(Some(self.admit(&slot, &mut inner, message, create)))
     }
 
     /// Raises an external event. Durable on return.
@@ -147,76 +142,71 @@ impl Dispatcher {
     ) -> Result<(), RaiseError> {
         loop {
             let Some(slot) = self.slot(id).await? else { return Err(RaiseError::NotFound(id.to_owned())) };
-            if key.is_some_and(|key| key != slot.key) {
-                return Err(RaiseError::Gone(id.to_owned()));
-            }
-            match self.try_deliver(&slot, &body)? {
-                Delivery::Admitted(durable) => return Ok(durable.await.map_err(|_| closed())??),
-                Delivery::Ended => {
+            let delivery = match key {
+                Some(key) if key != slot.key => Ok(Delivery::Ended),
+                _ => self.try_deliver(&slot, &body),
+            };
+            match delivery {
+                Ok(Delivery::Admitted(durable)) => return Ok(durable.await.map_err(|_| closed())??),
+                Ok(Delivery::Ended) => {
                     self.forget_if_idle(&slot);
                     return Err(RaiseError::Gone(id.to_owned()));
                 }
                 // That it has ended may be said only once that is durable.
-                Delivery::Ending(settled) => {
+                Ok(Delivery::LookAgain(settled)) => {
                     let _ = settled.await;
                     tokio::task::yield_now().await;
                 }
-                Delivery::LookAgain => {}
+                Err(error) => {
+                    self.forget_if_idle(&slot);
+                    return Err(error);
+                }
             }
         }
     }
 
     fn try_deliver(self: &Arc<Self>, slot: &Arc<Slot>, body: &MessageBody) -> Result<Delivery, RaiseError> {
         let mut inner = slot.lock();
-        if inner.gone {
-            return Ok(Delivery::LookAgain);
+        if !inner.is_trusted() {
+            return Ok(Delivery::LookAgain(inner.settled()));
         }
         if inner.status.is_final() {
-            let ended = inner.writes_in_flight == 0 && !inner.scheduled;
-            return Ok(if ended { Delivery::Ended } else { Delivery::Ending(inner.settled()) });
+            let ended = inner.writes_in_flight() == 0 && !inner.scheduled;
+            return Ok(if ended { Delivery::Ended } else { Delivery::LookAgain(inner.settled()) });
         }
-        if inner.inbox.len() >= limits::INBOX_MESSAGES {
+        if inner.inbox.is_full() {
             return Err(RaiseError::Busy(inner.inbox.len()));
         }
-        let durable = self.admit(slot, &mut inner, body.clone(), |message| Change::Accept { message })?;
-        Ok(Delivery::Admitted(durable))
+        let message = self.message(body.clone())?;
+        Ok(Delivery::Admitted(self.admit(slot, &mut inner, message, |message| Change::Accept { message })))
     }
 
-    /// Gives a message its place, makes it durable and lets the instance run, all under the slot's lock.
+    /// Gives a message its place in the order. Called under the slot's lock, or before anybody else knows the slot.
+    fn message(&self, body: MessageBody) -> Result<Message, StoreError> {
+        Ok(Message { seq: self.ids.next()?, at: self.clock.now(), body })
+    }
+
+    /// Makes a message durable and lets the instance run, all under the slot's lock.
     fn admit(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         inner: &mut Inner,
-        body: MessageBody,
+        message: Message,
         change: impl FnOnce(StoredMessage) -> Change,
-    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
-        let message = Message { seq: self.ids.next()?, at: self.clock.now(), body };
-        let stored = StoredMessage {
-            seq: message.seq,
-            at: message.at,
-            body: serde_json::to_string(&message.body).map_err(|error| StoreError::Io(error.to_string().into()))?,
-        };
-        let (sender, durable) = oneshot::channel();
-        let (dispatcher, owner) = (self.clone(), slot.clone());
-        inner.writes_in_flight += 1;
+    ) -> oneshot::Receiver<Result<(), StoreError>> {
+        let body = serde_json::to_string(&message.body).expect("messages are JSON");
+        let (seq, at, bytes) = (message.seq, message.at, body.len());
         // A parked instance reads nothing: its messages wait in the store.
         if !inner.parked {
-            inner.inbox.push_back(message);
+            inner.inbox.push(message, bytes);
         }
-        let write = Write { lease: slot.lease, key: slot.key, change: change(stored) };
-        self.store.submit(
-            write,
-            Box::new(move |result| {
-                match &result {
-                    Ok(()) => dispatcher.write_ended(&owner, false),
-                    Err(error) => dispatcher.forget_after(&owner, error),
-                }
-                // The client may have gone away.
-                let _ = sender.send(result);
-            }),
-        );
+        let (sender, durable) = oneshot::channel();
+        self.submit(slot, inner, change(StoredMessage { seq, at, body }), move |outcome| {
+            // The client may have gone away.
+            let _ = sender.send(outcome);
+        });
         self.schedule(slot, inner);
-        Ok(durable)
+        durable
     }
 
     fn new_slot(&self, id: &str, start: &Start) -> Result<Slot, StoreError> {

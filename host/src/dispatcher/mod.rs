@@ -22,6 +22,7 @@ mod turn;
 mod view;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,13 +33,17 @@ pub use view::{HistoryView, InstanceView, Output};
 
 use crate::clock::Clock;
 use crate::engine::{BadModule, Engine};
-use crate::store::{self, Lease, ModuleInfo, Store, StoreError, partition_of};
+use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
 use registry::Registry;
 use residency::Residents;
 use run_queue::RunQueue;
-use slot::Slot;
+use slot::{Body, Inner, Slot};
+
+/// How long an instance whose write failed, or which could not be read, is left alone.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// The one place where store, engine and clock meet.
 pub struct Dispatcher {
@@ -87,8 +92,9 @@ impl Default for Options {
 impl Options {
     /// Guests that may exist at a time.
     pub fn guests(&self) -> u32 {
-        // A guest that is over the budget is dropped only after it blocked; and modules are asked what they hold.
-        self.residency.guests() + 2 * self.workers as u32 + self.activities as u32 + 16
+        // A guest that is over the budget is dropped only after it blocked, and none that has messages; and modules are asked what they hold.
+        let residents = self.residency.guests();
+        residents + residents / 32 + 2 * self.workers as u32 + self.activities as u32 + 128
     }
 }
 
@@ -112,6 +118,9 @@ impl Dispatcher {
         let owner = uuid::Uuid::new_v4().to_string();
         let mut leases = store.acquire(&owner).await?;
         leases.sort_by_key(|lease| lease.partition);
+        if let Some(missing) = (0..store::PARTITIONS).find(|number| !leases.iter().any(|l| l.partition == *number)) {
+            return Err(StoreError::Fenced(missing));
+        }
         let dispatcher = Arc::new(Dispatcher {
             ids: Ids::new(store.clone()).await?,
             partitions: (0..store::PARTITIONS).map(|_| Mutex::default()).collect(),
@@ -181,6 +190,16 @@ impl Dispatcher {
         self.store.poisoned()
     }
 
+    /// How many instances are in memory: those that have something to do, and those whose guest is resident.
+    pub fn in_memory(&self) -> usize {
+        self.partitions.iter().map(|partition| lock(partition).slots.len()).sum()
+    }
+
+    /// How many guests are resident.
+    pub fn resident(&self) -> usize {
+        self.residents.count()
+    }
+
     /// Ends the turns under way, waits until they are durable, and gives the partitions back. Nothing may be admitted any more.
     pub async fn close(&self) {
         self.queue.close();
@@ -206,10 +225,15 @@ impl Dispatcher {
         let spawn = |number| {
             let dispatcher = self.clone();
             let run = move || {
-                // WASI calls that would wait look for a runtime.
-                let _runtime = dispatcher.runtime.enter();
+                // WASI calls that would wait look for a runtime. Nobody ever drives this one, so that none of its sleeps ends: whether a
+                // guest may wait for the outside world must not depend on how fast it got there.
+                let asleep = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                let asleep = asleep.expect("a runtime without a thread can be made");
+                let _runtime = asleep.enter();
                 while let Some(slot) = dispatcher.queue.pop() {
-                    dispatcher.turn(&slot);
+                    if catch_unwind(AssertUnwindSafe(|| dispatcher.turn(&slot))).is_err() {
+                        dispatcher.abandon(&slot, "the host panicked while it ran");
+                    }
                 }
             };
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(run);
@@ -220,27 +244,26 @@ impl Dispatcher {
 
     /// Goes on with what a former owner left: unread messages and open activities.
     async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
-        for unread in self.store.unread().await? {
-            self.rouse(&unread.id).await?;
+        // Both are read before anything runs: activities that are started now must not be found here and run twice.
+        let (unread, activities) = (self.store.unread().await?, self.store.open_activities().await?);
+        for instance in unread {
+            self.rouse(&instance.id).await?;
         }
-        for activity in self.store.open_activities().await? {
-            self.perform(activity);
-        }
+        activities.into_iter().for_each(|activity| self.perform(activity));
         Ok(())
     }
 
     /// Runs an instance whose unread messages are in the store.
     async fn rouse(self: &Arc<Self>, id: &str) -> Result<(), StoreError> {
         if let Some(slot) = self.slot(id).await? {
-            let mut inner = slot.lock();
-            if !inner.gone {
-                self.schedule(&slot, &mut inner);
-            }
+            self.schedule(&slot, &mut slot.lock());
+            // A parked instance has nothing to do.
+            self.forget_if_idle(&slot);
         }
         Ok(())
     }
 
-    /// The slot of an instance that exists and has not ended; made where there is none.
+    /// The slot of an instance that exists; made where there is none. Whoever then gives it nothing to do must let it be forgotten.
     async fn slot(&self, id: &str) -> Result<Option<Arc<Slot>>, StoreError> {
         let partition = partition_of(id);
         loop {
@@ -266,69 +289,104 @@ impl Dispatcher {
     }
 
     /// Puts a slot in the run queue, unless it is there, runs, or must wait for a commit before it can be loaded.
-    fn schedule(&self, slot: &Arc<Slot>, inner: &mut slot::Inner) {
-        let must_wait = matches!(inner.body, slot::Body::Cold) && inner.turns_in_flight > 0;
-        if !inner.scheduled && !inner.parked && !must_wait {
+    fn schedule(&self, slot: &Arc<Slot>, inner: &mut Inner) {
+        let must_wait = matches!(inner.body, Body::Cold) && inner.turns_in_flight > 0;
+        if !inner.scheduled && !inner.parked && !must_wait && inner.is_trusted() {
             inner.scheduled = true;
             self.queue.push(slot.clone());
         }
     }
 
-    /// A write of this slot is durable.
-    fn write_ended(&self, slot: &Arc<Slot>, turn: bool) {
-        let idle = {
+    /// Hands a write to the store, all under the slot's lock; `then` learns the outcome when the slot has taken note of it.
+    fn submit(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        inner: &mut Inner,
+        change: Change,
+        then: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        let is_turn = matches!(change, Change::Turn(_));
+        inner.write_submitted(is_turn);
+        let write = Write { lease: slot.lease, key: slot.key, change };
+        let (dispatcher, slot) = (self.clone(), slot.clone());
+        let on_durable = move |outcome: Result<(), StoreError>| {
+            let runtime = dispatcher.runtime.clone();
+            // A store that is lost may answer from within `submit`, where the slot is locked.
+            let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));
+            let end = move || {
+                dispatcher.write_ended(&slot, is_turn, outcome.as_ref().err());
+                then(outcome);
+            };
+            if is_lost { drop(runtime.spawn(async move { end() })) } else { end() }
+        };
+        self.store.submit(write, Box::new(on_durable));
+    }
+
+    /// A write of this slot is durable, or has failed.
+    fn write_ended(self: &Arc<Self>, slot: &Arc<Slot>, is_turn: bool, error: Option<&StoreError>) {
+        let (idle, _dropped) = {
             let mut inner = slot.lock();
-            if turn {
-                inner.turns_in_flight -= 1;
-            }
-            inner.write_ended();
+            inner.write_ended(is_turn);
+            let dropped = error.map(|error| self.distrust(slot, &mut inner, error));
             // A turn that was not durable may have kept the instance from being loaded.
             if !inner.inbox.is_empty() {
                 self.schedule(slot, &mut inner);
             }
-            inner.is_idle()
+            (inner.is_idle(), dropped)
         };
         if idle {
             self.forget_if_idle(slot);
         }
     }
 
-    /// Forgets a slot that holds nothing the store does not have.
-    fn forget_if_idle(&self, slot: &Arc<Slot>) {
-        let mut partition = self.partition(slot.lease.partition);
-        let mut inner = slot.lock();
-        if !inner.gone && inner.is_idle() {
-            inner.leave();
+    /// Gives up everything in memory about an instance, because the store does not have it. Gives what is to be dropped when the lock is
+    /// free.
+    fn distrust(&self, slot: &Arc<Slot>, inner: &mut Inner, error: &StoreError) -> Body {
+        if inner.failed.is_none() {
+            tracing::warn!(instance = &*slot.id, "a write failed, the instance goes on from what is stored: {error}");
+            inner.failed = Some(error.clone());
+        }
+        inner.inbox.take();
+        self.take_body(slot, inner, Body::Cold)
+    }
+
+    /// Puts another body in the place of the one there is.
+    fn take_body(&self, slot: &Slot, inner: &mut Inner, body: Body) -> Body {
+        let before = std::mem::replace(&mut inner.body, body);
+        if matches!(before, Body::Resident(_)) {
+            self.residents.take(slot);
+        }
+        before
+    }
+
+    /// Forgets a slot that holds nothing the store does not have, or nothing that can be trusted.
+    fn forget_if_idle(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let failed = {
+            let mut partition = self.partition(slot.lease.partition);
+            let mut inner = slot.lock();
+            if inner.gone || !inner.is_idle() {
+                return;
+            }
+            inner.gone = true;
             partition.slots.remove(&slot.id);
             partition.departures += 1;
+            inner.failed.clone()
+        };
+        if let Some(error) = failed {
+            self.go_on_later(slot.id.clone(), error);
         }
     }
 
-    /// Drops everything in memory about an instance, because the store does not have it; goes on later from what the store has.
-    fn forget_after(self: &Arc<Self>, slot: &Arc<Slot>, error: &StoreError) {
-        let body = {
-            let mut partition = self.partition(slot.lease.partition);
-            let mut inner = slot.lock();
-            if inner.gone {
-                return;
-            }
-            partition.slots.remove(&slot.id);
-            partition.departures += 1;
-            if matches!(inner.body, slot::Body::Resident(_)) {
-                self.residents.take(slot);
-            }
-            inner.leave()
-        };
-        drop(body);
-        tracing::warn!(instance = &*slot.id, "a write failed, the instance goes on from what is stored: {error}");
-        if matches!(error, StoreError::Poisoned(_) | StoreError::Fenced(_)) {
-            return;
-        }
-        let (dispatcher, id) = (self.clone(), slot.id.clone());
+    /// Takes an instance up again, from what is stored, some time after an error.
+    fn go_on_later(self: &Arc<Self>, id: Arc<str>, mut error: StoreError) {
+        let dispatcher = self.clone();
         self.runtime.spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if let Err(error) = dispatcher.rouse(&id).await {
-                tracing::warn!(instance = &*id, "the instance can not go on: {error}");
+            let mut delay = FIRST_RETRY;
+            while !matches!(error, StoreError::Poisoned(_) | StoreError::Fenced(_)) {
+                tokio::time::sleep(delay).await;
+                let Err(again) = dispatcher.rouse(&id).await else { return };
+                tracing::warn!(instance = &*id, "the instance can not go on: {again}");
+                (error, delay) = (again, (2 * delay).min(LAST_RETRY));
             }
         });
     }

@@ -87,10 +87,16 @@ impl Residents {
         self.budget > 0
     }
 
-    /// A guest becomes resident. Called under the slot's lock; [`Residents::evict`] follows when it is free.
-    pub fn keep(&self, slot: &Slot) {
-        slot.stamp.store(self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Release);
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// A guest becomes resident. Called under the slot's lock; [`Residents::evict`] follows when it is free, with the stamp.
+    pub fn keep(&self, slot: &Slot) -> u64 {
+        let stamp = self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1;
+        slot.stamp.store(stamp, Ordering::Release);
         self.count.fetch_add(1, Ordering::Relaxed);
+        stamp
     }
 
     /// A resident guest is taken, to run or to be dropped. Called under the slot's lock.
@@ -99,10 +105,10 @@ impl Residents {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes this slot's guest as the one used last. Returns the slots whose guests are to go, with the stamp that must still hold.
-    pub fn evict(&self, slot: &Arc<Slot>) -> Vec<(u64, Arc<Slot>)> {
+    /// Notes the guest that this slot was given this stamp for as the one used last. Returns the slots whose guests are to go, with the stamp that must still hold.
+    pub fn evict(&self, slot: &Arc<Slot>, stamp: u64) -> Vec<(u64, Arc<Slot>)> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back((slot.stamp.load(Ordering::Acquire), slot.clone()));
+        queue.push_back((stamp, slot.clone()));
         let is_current = |(stamp, slot): &(u64, Arc<Slot>)| slot.stamp.load(Ordering::Acquire) == *stamp;
         let mut over = Vec::new();
         let mut surplus = self.count.load(Ordering::Relaxed).saturating_sub(self.budget);

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fermata_replay::{Message, RuntimeStatus};
+use fermata_replay::{Message, MessageBody, RuntimeStatus};
 use tokio::sync::oneshot;
 
 use crate::engine::Guest;
-use crate::store::{Instance, InstanceKey, Lease};
+use crate::limits;
+use crate::store::{Instance, InstanceKey, Lease, StoreError};
 
 pub struct Slot {
     pub id: Arc<str>,
@@ -24,8 +25,7 @@ pub struct Slot {
 
 /// Everything about an instance that changes. Whoever holds the lock decides the order of its messages.
 pub struct Inner {
-    /// Admitted and not yet applied. Complete from the oldest here on; older ones may be in the store.
-    pub inbox: VecDeque<Message>,
+    pub inbox: Inbox,
     pub body: Body,
     /// In the run queue, or running.
     pub scheduled: bool,
@@ -33,14 +33,20 @@ pub struct Inner {
     pub status: RuntimeStatus,
     pub version: u64,
     pub parked: bool,
-    /// Writes that were submitted and are not durable yet; turns among them.
-    pub writes_in_flight: u32,
+    /// Turns that were submitted and have not ended.
     pub turns_in_flight: u32,
+    /// A write failed, so what is in memory may be ahead of the store. The slot takes part in nothing any more, and leaves the map when
+    /// its last write has ended: who looks at the store then finds everything that was acknowledged.
+    pub failed: Option<StoreError>,
     /// This slot has left the map: whoever finds it must look again.
     pub gone: bool,
     /// How often in a row the host gave up on a step.
     pub abandoned: u32,
-    settled: Vec<oneshot::Sender<()>>,
+    /// Writes of every kind that were submitted, and how many of them have ended. They end in the order of their submission.
+    writes_submitted: u64,
+    writes_ended: u64,
+    /// Who waits until that many writes have ended, in the order of their numbers.
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 pub enum Body {
@@ -49,6 +55,43 @@ pub enum Body {
     Resident(Box<Guest>),
     /// A worker has it.
     Running,
+}
+
+/// Messages that were admitted and not yet applied. Complete from the oldest here on; older ones may be in the store.
+#[derive(Default)]
+pub struct Inbox {
+    messages: VecDeque<(Message, usize)>,
+    bytes: usize,
+}
+
+impl Inbox {
+    /// `bytes`: about how much memory it takes.
+    pub fn push(&mut self, message: Message, bytes: usize) {
+        self.messages.push_back((message, bytes));
+        self.bytes += bytes;
+    }
+
+    pub fn take(&mut self) -> Vec<Message> {
+        self.bytes = 0;
+        self.messages.drain(..).map(|(message, _)| message).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.messages.len() >= limits::INBOX_MESSAGES || self.bytes >= limits::INBOX_BYTES
+    }
+
+    /// Whether everything there is about the instance is here.
+    pub fn begins_with_start(&self) -> bool {
+        self.messages.front().is_some_and(|(message, _)| matches!(message.body, MessageBody::Started(_)))
+    }
 }
 
 impl Slot {
@@ -62,17 +105,19 @@ impl Slot {
             execution: instance.execution.clone(),
             stamp: AtomicU64::new(0),
             inner: Mutex::new(Inner {
-                inbox: VecDeque::new(),
+                inbox: Inbox::default(),
                 body: Body::Cold,
                 scheduled: false,
                 status: instance.status,
                 version: instance.version,
                 parked: instance.parked.is_some(),
-                writes_in_flight: 0,
                 turns_in_flight: 0,
+                failed: None,
                 gone: false,
                 abandoned: 0,
-                settled: Vec::new(),
+                writes_submitted: 0,
+                writes_ended: 0,
+                waiting: VecDeque::new(),
             }),
         }
     }
@@ -83,41 +128,43 @@ impl Slot {
 }
 
 impl Inner {
+    /// Whether what is in memory is what the store has, or will have once the writes under way are durable.
+    pub fn is_trusted(&self) -> bool {
+        !self.gone && self.failed.is_none()
+    }
+
+    pub fn write_submitted(&mut self, is_turn: bool) {
+        self.writes_submitted += 1;
+        self.turns_in_flight += u32::from(is_turn);
+    }
+
+    pub fn write_ended(&mut self, is_turn: bool) {
+        self.writes_ended += 1;
+        self.turns_in_flight -= u32::from(is_turn);
+        while let Some((_, waiter)) = self.waiting.pop_front_if(|(number, _)| *number <= self.writes_ended) {
+            // Nobody listens where the receiver was dropped.
+            let _ = waiter.send(());
+        }
+    }
+
+    pub fn writes_in_flight(&self) -> u64 {
+        self.writes_submitted - self.writes_ended
+    }
+
     /// Resolves when every write so far is durable or has failed.
     pub fn settled(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        if self.writes_in_flight > 0 && !self.gone {
-            self.settled.push(sender);
+        if self.writes_in_flight() > 0 {
+            self.waiting.push_back((self.writes_submitted, sender));
         } else {
-            // Nobody listens where the receiver was dropped.
             let _ = sender.send(());
         }
         receiver
     }
 
-    pub fn write_ended(&mut self) {
-        self.writes_in_flight -= 1;
-        if self.writes_in_flight == 0 {
-            self.wake();
-        }
-    }
-
     /// Nothing is left that the store does not have.
     pub fn is_idle(&self) -> bool {
-        !self.scheduled && self.writes_in_flight == 0 && self.inbox.is_empty() && matches!(self.body, Body::Cold)
-    }
-
-    /// Marks the slot as gone, and gives what is to be dropped once the lock is free.
-    pub fn leave(&mut self) -> Body {
-        self.gone = true;
-        self.inbox.clear();
-        self.wake();
-        std::mem::replace(&mut self.body, Body::Cold)
-    }
-
-    fn wake(&mut self) {
-        for waiter in self.settled.drain(..) {
-            let _ = waiter.send(());
-        }
+        let idle = !self.scheduled && self.inbox.is_empty() && matches!(self.body, Body::Cold);
+        self.writes_in_flight() == 0 && (idle || self.failed.is_some())
     }
 }

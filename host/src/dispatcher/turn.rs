@@ -8,8 +8,8 @@ use fermata_replay::{Execution, Message, State, Step, Timestamp, Turn};
 
 use super::Dispatcher;
 use super::slot::{Body, Slot};
-use crate::engine::{End, Guest, Module, Progress};
-use crate::store::{Activity, Change, Loaded, NewActivity, StoreError, TurnRecord, Write};
+use crate::engine::{BadModule, End, Guest, Module, Progress};
+use crate::store::{Activity, Change, Loaded, NewActivity, StoreError, TurnRecord};
 
 /// What a slot's instance needs to go on.
 enum Life {
@@ -21,12 +21,19 @@ enum Life {
     Nothing,
 }
 
-/// Why an instance could not be brought to life.
-enum Lifeless {
+/// Why an instance, or its module, could not be brought to life.
+pub(super) enum Lifeless {
     /// For now: it is tried again.
     Later(String),
     /// Until somebody does something about it.
     Park(String),
+}
+
+impl Lifeless {
+    pub fn into_reason(self) -> String {
+        let (Lifeless::Later(reason) | Lifeless::Park(reason)) = self;
+        reason
+    }
 }
 
 impl Dispatcher {
@@ -34,15 +41,16 @@ impl Dispatcher {
     pub(super) fn turn(self: &Arc<Self>, slot: &Arc<Slot>) {
         let (body, messages) = {
             let mut inner = slot.lock();
-            let body = std::mem::replace(&mut inner.body, Body::Running);
-            if matches!(body, Body::Resident(_)) {
-                self.residents.take(slot);
+            if !inner.is_trusted() {
+                return;
             }
-            (body, inner.inbox.drain(..).collect::<Vec<_>>())
+            let body = self.take_body(slot, &mut inner, Body::Running);
+            let is_resident = matches!(body, Body::Resident(_));
+            (body, if is_resident { inner.inbox.take() } else { Vec::new() })
         };
         let life = match body {
             Body::Resident(guest) => Ok(Life::Guest(guest, messages)),
-            Body::Cold | Body::Running => self.bring_to_life(slot, messages),
+            Body::Cold | Body::Running => self.bring_to_life(slot),
         };
         match life {
             Ok(Life::Guest(guest, messages)) => self.run(slot, guest, messages),
@@ -63,7 +71,7 @@ impl Dispatcher {
                     if let Some(turn) = guest.take_turn() {
                         self.commit(slot, turn);
                     }
-                    messages = slot.lock().inbox.drain(..).collect();
+                    messages = slot.lock().inbox.take();
                     if messages.is_empty() {
                         return self.put_back(slot, Some(guest));
                     }
@@ -89,7 +97,7 @@ impl Dispatcher {
             let mut inner = slot.lock();
             // From here on nothing more is admitted.
             inner.status = guest.state(State::runtime_status);
-            inner.inbox.drain(..).collect()
+            inner.inbox.take()
         };
         guest.absorb(late);
         if let Some(turn) = guest.take_turn() {
@@ -99,18 +107,14 @@ impl Dispatcher {
         self.put_back(slot, None);
     }
 
-    fn bring_to_life(self: &Arc<Self>, slot: &Arc<Slot>, messages: Vec<Message>) -> Result<Life, Lifeless> {
-        let later = |error: StoreError| match error {
-            StoreError::Damaged(what) => Lifeless::Park(format!("what is stored of it is damaged: {what}")),
-            other => Lifeless::Later(other.to_string()),
+    fn bring_to_life(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Life, Lifeless> {
+        let is_new = {
+            let inner = slot.lock();
+            inner.version == 0 && inner.inbox.begins_with_start()
         };
-        let version = slot.lock().version;
-        // A new instance is all in memory: its first message is here.
-        let loaded = if version == 0 && starts(&messages) {
-            None
-        } else {
-            self.runtime.block_on(self.store.load(slot.key)).map_err(later)?
-        };
+        let loaded = if is_new { None } else { self.wait_for(self.store.load(slot.key))? };
+        // Taken only now: a message that was admitted and became durable while the store was read would be there twice.
+        let messages = slot.lock().inbox.take();
         let (history, messages) = match loaded {
             Some(loaded) => decode(loaded, messages).map_err(Lifeless::Park)?,
             None => (Vec::new(), messages),
@@ -135,20 +139,25 @@ impl Dispatcher {
         Ok(Life::Guest(Box::new(self.engine.guest(&module, &slot.id, execution)), Vec::new()))
     }
 
-    pub(super) fn module_by_digest(&self, digest: &str) -> Result<Arc<Module>, String> {
+    /// The module of this digest, from memory or from the store. Not for threads of an async runtime.
+    pub(super) fn module(&self, digest: &str) -> Result<Arc<Module>, Lifeless> {
         if let Some(module) = self.engine.module(digest) {
             return Ok(module);
         }
-        let bytes = self
-            .runtime
-            .block_on(self.store.module_bytes(digest))
-            .map_err(|error| error.to_string())?
-            .ok_or_else(|| format!("its module {digest} is not stored"))?;
-        self.engine.compile(digest, &bytes).map_err(|error| format!("its module {digest} does not load: {error}"))
+        let bytes = self.wait_for(self.store.module_bytes(digest))?;
+        let bytes = bytes.ok_or_else(|| Lifeless::Park(format!("its module {digest} is not stored")))?;
+        self.engine.compile(digest, &bytes).map_err(|error| match error {
+            // It could when it was deployed: what it lacks now is room or time.
+            BadModule::Describe(_) => Lifeless::Later(error.to_string()),
+            _ => Lifeless::Park(format!("its module {digest} does not load: {error}")),
+        })
     }
 
-    fn module(&self, digest: &str) -> Result<Arc<Module>, Lifeless> {
-        self.module_by_digest(digest).map_err(Lifeless::Park)
+    fn wait_for<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Lifeless> {
+        self.runtime.block_on(read).map_err(|error| match error {
+            StoreError::Damaged(what) => Lifeless::Park(format!("what is stored of it is damaged: {what}")),
+            other => Lifeless::Later(other.to_string()),
+        })
     }
 
     /// Submits a turn; what it lets loose starts when it is durable.
@@ -188,59 +197,50 @@ impl Dispatcher {
             settled: turn.settled,
         };
         let mut inner = slot.lock();
-        if inner.gone {
+        if !inner.is_trusted() {
             return;
         }
         let record = TurnRecord { expected_version: inner.version, ..record };
         inner.version += 1;
         inner.status = turn.status;
         inner.abandoned = 0;
-        inner.writes_in_flight += 1;
-        inner.turns_in_flight += 1;
-        let (dispatcher, owner) = (self.clone(), slot.clone());
-        self.store.submit(
-            Write { lease: slot.lease, key: slot.key, change: Change::Turn(record) },
-            Box::new(move |result| match result {
-                Ok(()) => {
-                    started.into_iter().for_each(|activity| dispatcher.perform(activity));
-                    dispatcher.write_ended(&owner, true);
-                }
-                Err(error) => dispatcher.forget_after(&owner, &error),
-            }),
-        );
+        let dispatcher = self.clone();
+        self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
+            if outcome.is_ok() {
+                started.into_iter().for_each(|activity| dispatcher.perform(activity));
+            }
+        });
     }
 
     /// The slot is done with its messages: its guest stays in memory if it may.
     fn put_back(self: &Arc<Self>, slot: &Arc<Slot>, guest: Option<Box<Guest>>) {
-        let (resident, dropped) = {
+        let (stamp, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = false;
             inner.body = Body::Cold;
             match guest {
-                Some(guest) if !inner.gone && self.residents.keeps_any() => {
+                Some(guest) if inner.is_trusted() && self.residents.keeps_any() => {
                     inner.body = Body::Resident(guest);
-                    self.residents.keep(slot);
-                    (true, None)
+                    (Some(self.residents.keep(slot)), None)
                 }
-                guest => (false, guest),
+                guest => (None, guest),
             }
         };
         drop(dropped);
         {
             let mut inner = slot.lock();
-            if !inner.inbox.is_empty() && !inner.gone {
+            if !inner.inbox.is_empty() {
                 self.schedule(slot, &mut inner);
             }
         }
-        if resident {
-            self.evict(slot);
-        } else {
-            self.forget_if_idle(slot);
+        match stamp {
+            Some(stamp) => self.evict(slot, stamp),
+            None => self.forget_if_idle(slot),
         }
     }
 
-    fn evict(self: &Arc<Self>, slot: &Arc<Slot>) {
-        for (stamp, victim) in self.residents.evict(slot) {
+    fn evict(self: &Arc<Self>, slot: &Arc<Slot>, stamp: u64) {
+        for (stamp, victim) in self.residents.evict(slot, stamp) {
             let guest = {
                 let mut inner = victim.lock();
                 let current = victim.stamp.load(std::sync::atomic::Ordering::Acquire) == stamp;
@@ -248,8 +248,7 @@ impl Dispatcher {
                 if !current || inner.scheduled || !matches!(inner.body, Body::Resident(_)) {
                     continue;
                 }
-                self.residents.take(&victim);
-                std::mem::replace(&mut inner.body, Body::Cold)
+                self.take_body(&victim, &mut inner, Body::Cold)
             };
             drop(guest);
             self.forget_if_idle(&victim);
@@ -262,43 +261,31 @@ impl Dispatcher {
         let mut inner = slot.lock();
         inner.scheduled = false;
         inner.body = Body::Cold;
-        inner.inbox.clear();
-        if inner.gone {
-            return;
+        // Every message has been submitted to the store, where it stays.
+        inner.inbox.take();
+        if inner.is_trusted() {
+            inner.parked = true;
+            self.submit(slot, &mut inner, Change::Park { reason: Some(reason) }, |_| ());
         }
-        inner.parked = true;
-        inner.writes_in_flight += 1;
-        let (dispatcher, owner) = (self.clone(), slot.clone());
-        self.store.submit(
-            Write { lease: slot.lease, key: slot.key, change: Change::Park { reason: Some(reason) } },
-            Box::new(move |result| match result {
-                Ok(()) => dispatcher.write_ended(&owner, false),
-                Err(error) => dispatcher.forget_after(&owner, &error),
-            }),
-        );
     }
 
     /// Gives a step up, to be tried again later from what is stored.
-    fn abandon(self: &Arc<Self>, slot: &Arc<Slot>, reason: &str) {
-        let (attempts, settled) = {
+    pub(super) fn abandon(self: &Arc<Self>, slot: &Arc<Slot>, reason: &str) {
+        let (attempts, settled, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = true;
-            inner.body = Body::Cold;
             inner.abandoned += 1;
-            (inner.abandoned, inner.settled())
+            (inner.abandoned, inner.settled(), self.take_body(slot, &mut inner, Body::Cold))
         };
+        drop(dropped);
         let delay = Duration::from_millis(500 << attempts.min(7));
         tracing::warn!(instance = &*slot.id, attempts, "the step is tried again in {delay:?}: {reason}");
         let (dispatcher, slot) = (self.clone(), slot.clone());
         self.runtime.spawn(async move {
+            // The messages that were given up are in the store then: the next try loads them. Those that came since are in the inbox.
             let _ = settled.await;
             tokio::time::sleep(delay).await;
             let mut inner = slot.lock();
-            if inner.gone {
-                return;
-            }
-            // Every message is in the store by now: the next try loads them from there.
-            inner.inbox.clear();
             inner.scheduled = false;
             dispatcher.schedule(&slot, &mut inner);
         });

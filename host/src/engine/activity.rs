@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use fermata_replay::{Failure, Outcome, Payload, kind};
+use wasmtime::Trap;
 use wasmtime::component::{ComponentType, Lower};
 
 use super::log::GuestLog;
 use super::wasi::real_clocks_and_randomness;
-use super::world::{Role, World, store};
+use super::world::{Role, World, fault_of_host, store};
 use super::{Engine, Module};
 
 /// `activity-context` of the contract.
@@ -33,29 +34,43 @@ pub struct ActivityCall {
 }
 
 impl Engine {
-    /// Runs an activity to its end. Must be called within a tokio runtime, which its WASI clocks need.
-    pub async fn run_activity(self: &Arc<Self>, module: &Module, call: ActivityCall) -> Outcome {
+    /// Runs an activity to its end. An error says nothing about the activity: the host could not run it. Must be called within a tokio
+    /// runtime, which its WASI clocks need.
+    pub async fn run_activity(self: &Arc<Self>, module: &Module, call: ActivityCall) -> Result<Outcome, String> {
         if !module.has_activity(&call.name) {
-            return Outcome::Failed(Failure::new(
+            return Ok(Outcome::Failed(Failure::new(
                 kind::NOT_FOUND,
                 format!("the module has no activity {:?}; it has: {}", call.name, module.activity_names()),
-            ));
+            )));
         }
         let _running = self.epoch.run();
         let log = GuestLog::new(&call.instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
-        match self.attempt(module, &call, &log).await {
+        let limit = self.limits.wall_time;
+        let too_long = || {
+            let message = format!("the activity ran longer than {} s", limit.as_secs_f32());
+            Outcome::Failed(Failure::new(kind::LIMIT, message))
+        };
+        // The epoch ends an activity that runs for too long, the timeout one that sleeps.
+        let Ok(ended) = tokio::time::timeout(limit, self.attempt(module, &call, &log)).await else {
+            return Ok(too_long());
+        };
+        Ok(match ended {
             Ok(Ok(output)) => match Payload::parse(&output) {
                 Ok(output) => Outcome::Succeeded(output),
                 Err(error) => Outcome::Failed(Failure::new(kind::TRAP, format!("the activity's output is {error}"))),
             },
             Ok(Err(failure)) => Outcome::Failed(failure.into()),
+            Err(error) if error.downcast_ref() == Some(&Trap::Interrupt) => too_long(),
             Err(error) => {
+                if let Some(reason) = fault_of_host(&error) {
+                    return Err(reason);
+                }
                 tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {}", super::guest::with_backtrace(&error));
                 // A panic is an `unreachable` after a line of log that says more.
                 let message = log.last_error().unwrap_or(error.root_cause().to_string());
                 Outcome::Failed(Failure::new(kind::TRAP, message))
             }
-        }
+        })
     }
 
     async fn attempt(

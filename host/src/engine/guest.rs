@@ -11,7 +11,7 @@ use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 use super::host_calls::WitFailure;
 use super::log::GuestLog;
 use super::wasi::{StepClock, Stream, generator, virtual_world};
-use super::world::{Orchestrator, Role, Shared, World, meter, store};
+use super::world::{Created, Orchestrator, Role, Shared, World, fault_of_host, meter, store};
 use super::{Engine, Module};
 
 /// A running orchestrator. Dropping it runs none of the guest's code.
@@ -70,6 +70,7 @@ async fn run(
         clock,
         guid: generator(&seed, Stream::Guid),
         step_ticks: engine.ticks(),
+        created: Created::default(),
     }));
     let mut store: Store<World> = store(&engine, World::new(&engine, role, instance_id, log, wasi))?;
     meter(&mut store.as_context_mut())?;
@@ -138,6 +139,9 @@ impl Guest {
     }
 
     fn crashed(&mut self, error: wasmtime::Error) -> Progress {
+        if let Some(reason) = fault_of_host(&error) {
+            return Progress::Ended(End::Abandoned(reason));
+        }
         let stop = self.shared().stop.take();
         match (stop, error.downcast_ref::<Trap>()) {
             (Some(Stop::Mismatch(mismatch)), _) => Progress::Ended(End::Mismatch(mismatch)),

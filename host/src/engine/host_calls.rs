@@ -50,11 +50,13 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
 
     host.func_wrap("wait-external-event", |mut call: Call<'_>, (name,): (String,)| {
         check_name(&call, "an event", &name)?;
+        spend(&mut call, name.len())?;
         Ok((ask(&mut call, |execution| execution.wait_external_event(&name))?,))
     })?;
     host.func_wrap("call-activity", |mut call: Call<'_>, (name, input): (String, String)| {
         check_name(&call, "an activity", &name)?;
         let input = payload(&call, &input)?;
+        spend(&mut call, name.len() + input.as_str().len())?;
         Ok((ask(&mut call, |execution| execution.call_activity(&name, input))?,))
     })?;
 
@@ -158,6 +160,20 @@ fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Counts a task that is about to be created: the host keeps it, whatever the guest does with it.
+fn spend(call: &mut Call<'_>, bytes: usize) -> Result<()> {
+    let limits = call.data().limits.clone();
+    let orchestrator = call.data_mut().orchestrator()?;
+    orchestrator.created.tasks += 1;
+    orchestrator.created.bytes += bytes;
+    let (tasks, bytes) = (limits.tasks_per_step, limits.task_bytes_per_step);
+    let within = orchestrator.created.tasks <= tasks && orchestrator.created.bytes <= bytes;
+    if within || orchestrator.shared.lock().expect("no panic while it is held").execution.is_replaying() {
+        return Ok(());
+    }
+    Err(refuse(call, format!("a step may create {tasks} tasks, with {bytes} bytes of names and inputs, and no more")))
 }
 
 fn payload(call: &Call<'_>, text: &str) -> Result<Payload> {

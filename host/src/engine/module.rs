@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift};
+use wasmtime::{Store, Trap, WasmBacktrace};
 
 use super::activity::WitActivityContext;
 use super::host_calls::WitFailure;
-use super::world::{World, store};
+use super::world::{Unable, World, store};
 use super::{Engine, host_calls};
 
 pub const GUEST: &str = "fermata:orchestration/guest@1.0.0";
@@ -196,7 +196,7 @@ impl Module {
         name: &str,
         input: &str,
     ) -> wasmtime::Result<Result<String, WitFailure>> {
-        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let instance = self.instantiate(store).await?;
         let run = instance.get_typed_func::<(&str, &str), (Result<String, WitFailure>,)>(
             &mut *store,
             self.exports.run_orchestrator,
@@ -211,7 +211,7 @@ impl Module {
         input: &str,
         context: WitActivityContext,
     ) -> wasmtime::Result<Result<String, WitFailure>> {
-        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let instance = self.instantiate(store).await?;
         let run = instance.get_typed_func::<(&str, &str, WitActivityContext), (Result<String, WitFailure>,)>(
             &mut *store,
             self.exports.run_activity,
@@ -219,7 +219,15 @@ impl Module {
         Ok(run.call_async(store, (name, input, context)).await?.0)
     }
 
-    fn check_types(&self, instance: &wasmtime::component::Instance, store: &mut Store<World>) -> wasmtime::Result<()> {
+    /// Makes an instance. What fails before code of the guest runs is the host's want of room: the module could be made when it was admitted.
+    async fn instantiate(&self, store: &mut Store<World>) -> wasmtime::Result<Instance> {
+        self.instance.instantiate_async(store).await.map_err(|error| {
+            let ran = error.is::<Trap>() || error.is::<WasmBacktrace>();
+            if ran { error } else { Unable(error).into() }
+        })
+    }
+
+    fn check_types(&self, instance: &Instance, store: &mut Store<World>) -> wasmtime::Result<()> {
         type Returned = (Result<String, WitFailure>,);
         instance
             .get_typed_func::<(), (Manifest,)>(&mut *store, self.exports.describe)

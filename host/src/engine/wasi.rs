@@ -17,6 +17,9 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::log::GuestLog;
 
+/// What a guest may draw at once. Fixed for ever, as a guest can see it.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
 /// The streams of the execution's generator, one for each purpose, so that drawing from one never shifts another. Fixed for ever.
 #[derive(Clone, Copy)]
 pub enum Stream {
@@ -94,6 +97,7 @@ fn output_to(log: &GuestLog) -> WasiCtxBuilder {
     builder
         .stdout(Output { log: log.clone(), is_stderr: false })
         .stderr(Output { log: log.clone(), is_stderr: true })
+        .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);

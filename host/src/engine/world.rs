@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use fermata_replay::{Execution, Stop};
 use rand_chacha::ChaCha20Rng;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::log::GuestLog;
@@ -20,7 +20,7 @@ pub struct World {
     pub limits: Arc<GuestLimits>,
     wasi: WasiCtx,
     table: ResourceTable,
-    memory: StoreLimits,
+    memory: Memory,
 }
 
 /// What the guest runs as: decides which calls it may make.
@@ -38,6 +38,44 @@ pub struct Orchestrator {
     pub guid: ChaCha20Rng,
     /// Ticks of the epoch that a step may take.
     pub step_ticks: u64,
+    /// What the guest has created in this step.
+    pub created: Created,
+}
+
+/// Tasks created, and the bytes that they brought.
+#[derive(Default)]
+pub struct Created {
+    pub tasks: u32,
+    pub bytes: usize,
+}
+
+/// How much memory a guest may take. That it may take no more it can see, for that is the same on every host; that the host has no more it
+/// must not see.
+struct Memory(StoreLimits);
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, now: usize, then: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.0.memory_growing(now, then, maximum)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        if error.is::<std::io::Error>() { Err(Unable(error).into()) } else { Ok(()) }
+    }
+
+    fn table_growing(&mut self, now: usize, then: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.0.table_growing(now, then, maximum)
+    }
+}
+
+/// The host could not do what it should have: this says nothing about the guest.
+#[derive(Debug, thiserror::Error)]
+#[error("the host lacks what the guest needs: {0:#}")]
+pub struct Unable(pub wasmtime::Error);
+
+/// Why the host, not the guest, is the reason of an error; none where it is the guest.
+pub fn fault_of_host(error: &wasmtime::Error) -> Option<String> {
+    let pool = || error.downcast_ref::<PoolConcurrencyLimitError>().map(ToString::to_string);
+    error.downcast_ref::<Unable>().map(ToString::to_string).or_else(pool)
 }
 
 /// What a guest and its owner both touch; the lock is never contended, for the owner waits while the guest runs.
@@ -57,7 +95,9 @@ impl World {
             .memory_size(engine.limits.memory_bytes)
             .table_elements(engine.limits.table_elements)
             .build();
-        World { role, instance_id, log, limits: engine.limits.clone(), wasi, table: ResourceTable::new(), memory }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(engine.limits.wasi_resources);
+        World { role, instance_id, log, limits: engine.limits.clone(), wasi, table, memory: Memory(memory) }
     }
 
     /// The world of `describe`: it knows no instance, and calls nothing.
@@ -94,7 +134,8 @@ pub fn store(engine: &Engine, world: World) -> wasmtime::Result<Store<World>> {
     Ok(store)
 }
 
-/// Fuel, wall time, clock and log start anew with each step. Fuel is not enforced on a recorded step: it was, when that step was new.
+/// Fuel, wall time, clock, log and what may be created start anew with each step. Limits are not enforced on a recorded step: they were, when
+/// that step was new.
 pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
     let limit = store.data().limits.fuel_per_step;
     let orchestrator = store.data_mut().orchestrator()?;
@@ -106,6 +147,7 @@ pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
     let replaying = shared.execution.is_replaying();
     orchestrator.clock.set(shared.execution.state().now());
     drop(shared);
+    orchestrator.created = Created::default();
     let ticks = orchestrator.step_ticks;
     store.data().log.begin_step(replaying);
     store.set_fuel(if replaying { i64::MAX as u64 } else { limit })?;

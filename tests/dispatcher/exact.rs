@@ -1,0 +1,127 @@
+//! Interleavings that chance seldom finds.
+
+use fermata::dispatcher::{RaiseError, StartError};
+use fermata::store::{Change, StoreError, Write, partition_of};
+use fermata_replay::RuntimeStatus;
+
+use super::*;
+
+/// The write of one event fails while that of the next is under way. The next was acknowledged, so whoever comes after it must not pass it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_acknowledged_after_one_that_failed_keeps_its_place() {
+    for residency in [Residency::Never, Residency::Always] {
+        let store = Shaky::new(1);
+        let dispatcher = open(&store, engine(), residency, 2).await;
+        dispatcher.start("Collect", Some("i"), payload("3")).await.unwrap();
+        rests(&store, &dispatcher).await;
+
+        store.let_pass(Some(0));
+        store.fail_next();
+        let raise = |number: u32| {
+            let dispatcher = dispatcher.clone();
+            tokio::spawn(async move { dispatcher.raise("i", "item", payload(&number.to_string())).await })
+        };
+        let pause = || tokio::time::sleep(Duration::from_millis(50));
+        let (first, second) = (raise(1), {
+            pause().await;
+            raise(2)
+        });
+        pause().await;
+        store.let_pass(Some(1));
+        assert_eq!(first.await.unwrap(), Err(RaiseError::Store(StoreError::Full)));
+        let third = raise(3);
+        pause().await;
+        store.let_pass(None);
+        assert_eq!(second.await.unwrap(), Ok(()));
+        assert_eq!(third.await.unwrap(), Ok(()));
+        dispatcher.raise("i", "item", payload("4")).await.unwrap();
+
+        rests(&store, &dispatcher).await;
+        let view = look(&dispatcher, "i").await.unwrap();
+        assert_eq!((events(&view), view.status), (vec![2, 3, 4], RuntimeStatus::Completed));
+        dispatcher.close().await;
+    }
+}
+
+/// An instance for which the engine has no room now is not an instance that has failed; and what it is sent meanwhile waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_waits_for_room() {
+    let store = Shaky::new(2);
+    let dispatcher = open(&store, engine_for(1), Residency::Always, 2).await;
+    dispatcher.start("Collect", Some("first"), payload("1")).await.unwrap();
+    eventually("the first is resident", async || dispatcher.resident() == 1).await;
+    dispatcher.start("Collect", Some("second"), payload("5")).await.unwrap();
+    for number in 0..5 {
+        dispatcher.raise("second", "item", payload(&number.to_string())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_ne!(look(&dispatcher, "second").await.unwrap().status, RuntimeStatus::Failed);
+    dispatcher.raise("first", "item", payload("0")).await.unwrap();
+
+    rests(&store, &dispatcher).await;
+    for (id, expected) in [("first", vec![0]), ("second", vec![0, 1, 2, 3, 4])] {
+        let view = look(&dispatcher, id).await.unwrap();
+        assert_eq!((events(&view), view.status), (expected, RuntimeStatus::Completed));
+    }
+    dispatcher.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_instance_costs_no_memory_after_a_restart() {
+    let store = Shaky::new(3);
+    let dispatcher = open(&store, engine(), Residency::Never, 1).await;
+    dispatcher.start("Collect", Some("i"), payload("1")).await.unwrap();
+    rests(&store, &dispatcher).await;
+    dispatcher.close().await;
+
+    // As a module that does not fit its history would leave it.
+    let leases = store.acquire("somebody").await.unwrap();
+    let key = store.find("i").await.unwrap().unwrap().key;
+    let (answer, parked) = tokio::sync::oneshot::channel();
+    let write = Write {
+        lease: leases[partition_of("i") as usize],
+        key,
+        change: Change::Park { reason: Some("for a test".into()) },
+    };
+    store.submit(write, Box::new(|outcome| drop(answer.send(outcome))));
+    parked.await.unwrap().unwrap();
+    store.release(&leases).await.unwrap();
+
+    for _ in 0..2 {
+        let dispatcher = open(&store, engine(), Residency::Never, 1).await;
+        dispatcher.raise("i", "item", payload("1")).await.unwrap();
+        assert!(matches!(dispatcher.start("W", Some("i"), payload("1")).await, Err(StartError::Exists(_))));
+        eventually("it is forgotten", async || dispatcher.in_memory() == 0).await;
+        assert!(look(&dispatcher, "i").await.unwrap().parked.is_some());
+        dispatcher.close().await;
+    }
+    assert_eq!(store.unread().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_store_leaves_nobody_waiting() {
+    let store = Shaky::new(4);
+    let dispatcher = open(&store, engine(), Residency::Always, 2).await;
+    dispatcher.start("Collect", Some("i"), payload("1")).await.unwrap();
+    rests(&store, &dispatcher).await;
+    store.lose();
+    for _ in 0..3 {
+        let lost = dispatcher.raise("i", "item", payload("1")).await;
+        assert!(matches!(lost, Err(RaiseError::Store(StoreError::Poisoned(_)))), "{lost:?}");
+        let lost = dispatcher.start("W", None, payload("1")).await;
+        assert!(matches!(lost, Err(StartError::Store(StoreError::Poisoned(_)))), "{lost:?}");
+    }
+    eventually("nothing is in memory", async || dispatcher.in_memory() == 0).await;
+    dispatcher.close().await;
+}
+
+/// An owner that has been left out cannot be let in half.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_owned_is_not_opened() {
+    let store = Shaky::new(5);
+    let dispatcher = open(&store, engine(), Residency::Never, 1).await;
+    let options = Options { workers: 1, ..Options::default() };
+    let second = Dispatcher::open(store.clone(), engine(), Arc::new(SystemClock), &options).await;
+    assert_eq!(second.err(), Some(StoreError::Fenced(0)));
+    dispatcher.close().await;
+}
