@@ -92,3 +92,9 @@ pub const INBOX_MESSAGES: usize = 10_000;
 
 /// The same, bytes. One message more than this may be admitted.
 pub const INBOX_BYTES: usize = 64 << 20;
+
+/// Unread messages of all instances that wait in memory, bytes: what a host that can not keep up with its clients may hold.
+pub const BACKLOG_BYTES: usize = 256 << 20;
+
+/// What a waiting message is counted as besides its text: its slot, its place in the run queue.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;

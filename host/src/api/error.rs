@@ -204,6 +204,10 @@ impl From<StartError> for ApiError {
                 let hint = "send another id, or wait until that instance has ended";
                 ApiError::new(StatusCode::CONFLICT, "instance-exists", message, hint)
             }
+            StartError::Busy => {
+                let hint = "start it again after the time in Retry-After";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "host-busy", message, hint).retry_after(1)
+            }
             StartError::Store(error) => error.into(),
         };
         refusal.of_start()

@@ -36,6 +36,8 @@ pub enum StartError {
     /// An instance with this id has not ended.
     #[error("an instance with the id {0:?} exists and has not ended")]
     Exists(String),
+    #[error("the host has more to do than it can hold: try again when it has caught up")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -47,7 +49,10 @@ pub enum RaiseError {
     /// The instance has ended: nobody would ever receive the event.
     #[error("the instance {0:?} has ended")]
     Gone(String),
-    #[error("the instance has {0} unread messages: try again when it has caught up")]
+    /// The instance, or the host, has more to do than memory may hold.
+    #[error(
+        "there are more unread messages than the host can hold, {0} of them of this instance: try again when it has caught up"
+    )]
     Busy(usize),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,6 +117,9 @@ impl Dispatcher {
             return Ok(None);
         }
         let slot = Arc::new(self.new_slot(id, start)?);
+        if slot.lock().inbox.is_full() {
+            return Err(StartError::Busy);
+        }
         let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
         partition.slots.insert(slot.id.clone(), slot.clone());
         let mut inner = slot.lock();
@@ -224,7 +232,7 @@ impl Dispatcher {
             custom_status: None,
             parked: None,
         };
-        Ok(Slot::of(&instance, self.leases[partition_of(id) as usize]))
+        Ok(Slot::of(&instance, self.leases[partition_of(id) as usize], self.backlog.clone()))
     }
 }
 

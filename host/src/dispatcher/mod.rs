@@ -39,7 +39,7 @@ use ids::Ids;
 use registry::Registry;
 use residency::Residents;
 use run_queue::RunQueue;
-use slot::{Body, Inner, Slot};
+use slot::{Backlog, Body, Inner, Slot};
 
 /// How long an instance whose write failed, or which could not be read, is left alone.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -58,6 +58,7 @@ pub struct Dispatcher {
     /// Held while a module is deployed: what the registry is told last must be what is stored last.
     deploying: tokio::sync::Mutex<()>,
     queue: RunQueue,
+    backlog: Backlog,
     residents: Residents,
     activities: Activities,
     runtime: tokio::runtime::Handle,
@@ -127,6 +128,7 @@ impl Dispatcher {
             registry: Registry::default(),
             deploying: tokio::sync::Mutex::default(),
             queue: RunQueue::default(),
+            backlog: Backlog::default(),
             residents: Residents::new(options.residency),
             activities: Activities::new(options.activities),
             runtime: tokio::runtime::Handle::current(),
@@ -277,7 +279,7 @@ impl Dispatcher {
             let Some(instance) = self.store.find(id).await? else { return Ok(None) };
             let mut found = self.partition(partition);
             if found.departures == departures && !found.slots.contains_key(id) {
-                let slot = Arc::new(Slot::of(&instance, self.leases[partition as usize]));
+                let slot = Arc::new(Slot::of(&instance, self.leases[partition as usize], self.backlog.clone()));
                 found.slots.insert(slot.id.clone(), slot.clone());
                 return Ok(Some(slot));
             }

@@ -2,7 +2,7 @@
 //! instance has no slot, and costs nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fermata_replay::{Message, MessageBody, RuntimeStatus};
@@ -58,21 +58,31 @@ pub enum Body {
 }
 
 /// Messages that were admitted and not yet applied. Complete from the oldest here on; older ones may be in the store.
-#[derive(Default)]
 pub struct Inbox {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
+    backlog: Backlog,
 }
 
+/// How many bytes of messages wait in memory, of all instances.
+#[derive(Clone, Default)]
+pub struct Backlog(Arc<AtomicUsize>);
+
 impl Inbox {
-    /// `bytes`: about how much memory it takes.
+    fn new(backlog: Backlog) -> Inbox {
+        Inbox { messages: VecDeque::new(), bytes: 0, backlog }
+    }
+
+    /// `bytes`: the length of its text.
     pub fn push(&mut self, message: Message, bytes: usize) {
+        let bytes = bytes + limits::MESSAGE_OVERHEAD_BYTES;
         self.messages.push_back((message, bytes));
         self.bytes += bytes;
+        self.backlog.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub fn take(&mut self) -> Vec<Message> {
-        self.bytes = 0;
+        self.backlog.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
         self.messages.drain(..).map(|(message, _)| message).collect()
     }
 
@@ -84,8 +94,11 @@ impl Inbox {
         self.messages.is_empty()
     }
 
+    /// Whether this instance, or the host, has as much to do as memory may hold.
     pub fn is_full(&self) -> bool {
-        self.messages.len() >= limits::INBOX_MESSAGES || self.bytes >= limits::INBOX_BYTES
+        self.messages.len() >= limits::INBOX_MESSAGES
+            || self.bytes >= limits::INBOX_BYTES
+            || self.backlog.0.load(Ordering::Relaxed) >= limits::BACKLOG_BYTES
     }
 
     /// Whether everything there is about the instance is here.
@@ -94,9 +107,15 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
 impl Slot {
     /// The slot of a stored instance.
-    pub fn of(instance: &Instance, lease: Lease) -> Slot {
+    pub fn of(instance: &Instance, lease: Lease, backlog: Backlog) -> Slot {
         Slot {
             id: instance.id.as_str().into(),
             key: instance.key,
@@ -105,7 +124,7 @@ impl Slot {
             execution: instance.execution.clone(),
             stamp: AtomicU64::new(0),
             inner: Mutex::new(Inner {
-                inbox: Inbox::default(),
+                inbox: Inbox::new(backlog),
                 body: Body::Cold,
                 scheduled: false,
                 status: instance.status,
@@ -166,5 +185,32 @@ impl Inner {
     pub fn is_idle(&self) -> bool {
         let idle = !self.scheduled && self.inbox.is_empty() && matches!(self.body, Body::Cold);
         self.writes_in_flight() == 0 && (idle || self.failed.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fermata_replay::{Payload, Timestamp};
+
+    use super::*;
+
+    fn event() -> Message {
+        let body = MessageBody::EventRaised { name: "go".into(), input: Payload::null() };
+        Message { seq: 1, at: Timestamp(0), body }
+    }
+
+    #[test]
+    fn what_one_instance_holds_up_counts_for_all() {
+        let backlog = Backlog::default();
+        let (mut crowded, other) = (Inbox::new(backlog.clone()), Inbox::new(backlog.clone()));
+        crowded.push(event(), limits::INBOX_BYTES);
+        assert!(crowded.is_full() && !other.is_full(), "an instance has a bound of its own");
+        crowded.push(event(), limits::BACKLOG_BYTES);
+        assert!(other.is_full(), "and the host has one");
+        crowded.take();
+        assert!(!crowded.is_full() && !other.is_full());
+        crowded.push(event(), limits::BACKLOG_BYTES);
+        drop(crowded);
+        assert!(!other.is_full(), "what is dropped is counted no more");
     }
 }

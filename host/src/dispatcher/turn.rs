@@ -79,9 +79,7 @@ impl Dispatcher {
                 Progress::Ended(End::Recorded) => return self.end(slot, guest),
                 Progress::Ended(End::Mismatch(mismatch)) => {
                     drop(guest);
-                    let reason = serde_json::to_string(&mismatch).unwrap_or_else(|_| mismatch.to_string());
-                    tracing::error!(instance = &*slot.id, "{mismatch}");
-                    return self.park(slot, reason);
+                    return self.park(slot, mismatch.to_string());
                 }
                 Progress::Ended(End::Abandoned(reason)) => {
                     drop(guest);

@@ -19,7 +19,6 @@ mod next;
 mod payload;
 mod program;
 mod random;
-mod speed;
 mod status;
 mod tasks;
 mod time;
