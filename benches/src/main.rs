@@ -97,6 +97,12 @@ fn main() -> Result<()> {
         suites = vec![Suite::Floor, Suite::Replay, Suite::E2e];
     }
     std::fs::create_dir_all(&places.scratch)?;
+    // Two at a time would disturb each other, and the second would remove the first one's data.
+    let alone = std::fs::File::create(places.scratch.join("lock"))?;
+    if alone.try_lock().is_err() {
+        eprintln!("waiting until another bench has ended");
+        alone.lock()?;
+    }
     // One thread: the load generator takes as little as it can from the host beside it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clients = tokio::task::LocalSet::new();
