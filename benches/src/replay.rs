@@ -94,7 +94,7 @@ impl Bench {
         execution.push(start(waits + 1));
         (0..waits as u64).for_each(|number| execution.push(event(number + 2)));
         let mut guest = self.engine.guest(&self.module, ID, execution);
-        let progress = guest.resume([]);
+        let progress = guest.resume([], Timestamp(0));
         ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
         let steps = guest.take_turn().context("there are steps")?.steps;
         ensure!(steps.len() == waits + 1, "{} steps for {waits} events", steps.len());
@@ -104,7 +104,7 @@ impl Bench {
     /// A new guest, taken through this history to where it waits.
     fn replay(&self, history: Vec<Step>) -> Result<Guest> {
         let mut guest = self.engine.guest(&self.module, ID, Execution::new(history));
-        let progress = guest.resume([]);
+        let progress = guest.resume([], Timestamp(0));
         ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
         Ok(guest)
     }
@@ -131,6 +131,9 @@ fn start(count: usize) -> Message {
         execution: "an execution".into(),
         module: "a module".into(),
         seed: "07".repeat(32),
+        parent: None,
+        generation: 0,
+        carried: Vec::new(),
     };
     Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
 }
@@ -156,19 +159,24 @@ impl Stored {
         for (version, step) in history.iter().enumerate() {
             let message = StoredMessage { seq: step.seq, at: step.at, body: serde_json::to_string(&step.message)? };
             let arrival = match version {
-                0 => Change::Create { instance: instance(), replaces: None, message },
-                _ => Change::Accept { message },
+                0 => Change::Create { instance: instance(), replaces: None, message, sent: None },
+                _ => Change::Accept { message, sent: None },
             };
             store.submit(Write { lease, key, change: arrival }, Box::new(|outcome| outcome.expect("it is accepted")));
             let turn = Change::Turn(TurnRecord {
                 expected_version: version as u64,
                 steps: Some(serde_json::to_string(&[step])?),
                 consumed: vec![step.seq],
+                returned: Vec::new(),
                 status: RuntimeStatus::Running,
                 updated: step.at,
+                due: None,
+                module: None,
                 custom_status: None,
                 activities: Vec::new(),
                 settled: Vec::new(),
+                outgoing: Vec::new(),
+                generation: None,
             });
             let last = answer.take_if(|_| version + 1 == history.len());
             let on_durable = Box::new(move |outcome: Result<(), _>| {

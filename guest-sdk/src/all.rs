@@ -6,10 +6,11 @@ use std::task::{Context as Polled, Poll};
 use futures_core::FusedFuture;
 use serde::de::DeserializeOwned;
 
-use crate::Task;
 use crate::any::Group;
 use crate::error::{Error, Result};
 use crate::execution::Shared;
+use crate::host::Outcome;
+use crate::{Failure, Task};
 
 /// Tasks to wait for together: a tuple of up to 12 types, or a `Vec`, array or slice of one type; the tasks themselves, or
 /// references to them.
@@ -34,6 +35,9 @@ pub trait Member {
 
     #[doc(hidden)]
     fn item(&self, json: &str) -> Result<Self::Item>;
+
+    #[doc(hidden)]
+    fn result(&self, outcome: Result<String, Box<Failure>>) -> Result<Self::Item>;
 }
 
 impl<T: DeserializeOwned> Member for Task<T> {
@@ -46,6 +50,10 @@ impl<T: DeserializeOwned> Member for Task<T> {
     fn item(&self, json: &str) -> Result<T> {
         self.decode(json)
     }
+
+    fn result(&self, outcome: Outcome) -> Result<T> {
+        self.read(outcome)
+    }
 }
 
 impl<M: Member> Member for &M {
@@ -57,6 +65,10 @@ impl<M: Member> Member for &M {
 
     fn item(&self, json: &str) -> Result<M::Item> {
         M::item(self, json)
+    }
+
+    fn result(&self, outcome: Outcome) -> Result<M::Item> {
+        M::result(self, outcome)
     }
 }
 

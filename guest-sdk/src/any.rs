@@ -86,7 +86,7 @@ impl FusedFuture for TaskAny<'_> {
     }
 }
 
-/// The part of a `TaskAny` or `TaskAll` that stands in the table while it is pending.
+/// The part of a `TaskAny`, `TaskAll` or `JoinAll` that stands in the table while it is pending.
 pub(crate) struct Group {
     pub(crate) shared: Shared,
     pub(crate) members: Vec<Handle>,

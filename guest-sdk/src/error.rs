@@ -16,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// a `std::error::Error`.) A function may as well return a `Result` with an error type of its own that is `Display + Debug`.
 #[derive(Clone)]
 pub enum Error {
-    /// The activity failed, or the guest's code did.
+    /// The task failed, or the guest's code did.
     Failure(Box<Failure>),
     /// The JSON that arrived does not fit the type that was asked for.
     Payload(Box<PayloadMismatch>),
@@ -26,6 +26,20 @@ impl Error {
     /// An error with nothing but a sentence for a person.
     pub fn new(message: impl Into<String>) -> Self {
         Failure::new("", message).into()
+    }
+
+    /// What went wrong, of an open set: see [`Failure::kind`].
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Failure(failure) => &failure.kind,
+            Self::Payload(_) => Failure::PAYLOAD,
+        }
+    }
+
+    /// Whether the task took longer than it might: see [`Task::timeout`](crate::Task::timeout). A timeout inside an activity or a
+    /// sub-orchestration that fails of it is none: it is that one's failure.
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == Failure::TIMEOUT
     }
 
     /// The author's own name for the error, such as `OutOfStock`; empty where there is none.

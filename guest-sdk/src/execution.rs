@@ -5,9 +5,9 @@ use std::mem;
 use std::rc::Rc;
 use std::task::{Context as Polled, Poll, Waker};
 
-use crate::Failure;
-use crate::host::{Answer, Block, Handle, Host, Outcome};
+use crate::host::{Answer, Block, Handle, Host, NextGeneration, Outcome};
 use crate::table::{GroupId, GroupKind, Kind, State, Table, Wakers};
+use crate::{Failure, Timestamp};
 
 /// What the futures of one run share.
 pub(crate) type Shared = Rc<RefCell<Execution>>;
@@ -15,23 +15,25 @@ pub(crate) type Shared = Rc<RefCell<Execution>>;
 pub(crate) struct Execution {
     pub(crate) host: Box<dyn Host>,
     pub(crate) table: Table,
+    /// The orchestrator awaits this: it is done once it comes to rest.
+    pub(crate) next_generation: Option<Rc<NextGeneration>>,
 }
 
 impl Execution {
     pub(crate) fn new(host: Box<dyn Host>) -> Shared {
-        Rc::new(RefCell::new(Self { host, table: Table::default() }))
+        Rc::new(RefCell::new(Self { host, table: Table::default(), next_generation: None }))
     }
 
-    pub(crate) fn wait_external_event(&mut self, name: &str) -> Handle {
-        let handle = self.host.wait_external_event(name);
-        self.table.insert(handle, Kind::Wait);
+    /// Makes a task by a call of the host.
+    pub(crate) fn create(&mut self, kind: Kind, call: impl FnOnce(&mut dyn Host) -> Handle) -> Handle {
+        let handle = call(&mut *self.host);
+        self.table.insert(handle, kind);
         handle
     }
 
-    pub(crate) fn call_activity(&mut self, name: &str, input: &str) -> Handle {
-        let handle = self.host.call_activity(name, input);
-        self.table.insert(handle, Kind::Activity);
-        handle
+    pub(crate) fn set_timeout(&mut self, handle: Handle, due: Timestamp, default: Option<&str>) {
+        self.table.slot(handle).times_out = default.is_none().then_some(due);
+        self.host.set_timeout(handle, due, default);
     }
 
     pub(crate) fn poll_task(&mut self, handle: Handle, waker: &Waker) -> Poll<Outcome> {
@@ -54,13 +56,12 @@ impl Execution {
         self.host.cancel_task(handle)
     }
 
-    /// A task's future is dropped: a wait is cancelled, an activity goes on without anyone looking.
+    /// A task's future is dropped: a wait or timer is cancelled, what is done elsewhere goes on without anyone looking.
     pub(crate) fn dropped(&mut self, handle: Handle) {
-        match self.table.slot(handle).kind {
-            Kind::Wait => {
-                self.cancel(handle);
-            }
-            Kind::Activity => self.table.give_up(handle),
+        if self.table.slot(handle).kind.is_work() {
+            self.table.give_up(handle);
+        } else {
+            self.cancel(handle);
         }
     }
 
@@ -95,7 +96,17 @@ impl Execution {
     /// Several may be complete; only the host knows which one was first.
     fn first_completed(&mut self, members: &[Handle]) -> (Handle, Wakers) {
         let winner = self.host.task_any(members);
-        (winner, self.table.deliver(winner, State::Delivered))
+        (winner, self.deliver(winner))
+    }
+
+    /// Delivers a task that the host has handed over. Where its deadline lies ahead, that is not why it is complete.
+    fn deliver(&mut self, handle: Handle) -> Wakers {
+        if let Some(due) = self.table.slot(handle).times_out
+            && self.host.current_utc_time() < due
+        {
+            self.table.slot(handle).times_out = None;
+        }
+        self.table.deliver(handle, State::Delivered)
     }
 
     /// Polls a `TaskAll`: none while a member is live and none has failed.
@@ -129,12 +140,28 @@ impl Execution {
         Some(result)
     }
 
-    /// The failure among these complete tasks, the first in history order. Only activities are looked into: a wait cannot fail,
-    /// and to fetch its payload is to take its event.
+    /// Polls a `JoinAll`: none while a member is live.
+    pub(crate) fn poll_join(
+        &mut self,
+        members: &[Handle],
+        group: &mut Option<GroupId>,
+        polled: &Polled<'_>,
+    ) -> Option<Vec<Outcome>> {
+        let id = *group.get_or_insert_with(|| self.table.open_group(GroupKind::Join, members, polled.waker()));
+        if self.table.group(id).live > 0 {
+            self.table.wait_group(id, polled.waker());
+            return None;
+        }
+        self.table.close_group(id);
+        *group = None;
+        Some(members.iter().map(|member| self.take(*member)).collect())
+    }
+
+    /// The failure among these complete tasks, the first in history order.
     fn first_failure(&mut self, complete: &[Handle]) -> Option<Box<Failure>> {
         let mut failed = Vec::new();
         for &handle in complete {
-            if self.table.slot(handle).kind == Kind::Activity {
+            if self.table.slot(handle).may_fail() {
                 let outcome = self.take(handle);
                 failed.extend(outcome.is_err().then_some(handle));
                 self.table.slot(handle).state = State::Fetched(outcome);
@@ -168,15 +195,15 @@ impl Execution {
     pub(crate) fn resume(&mut self, block: Block, answer: Answer) -> Wakers {
         match (block, answer) {
             (Block::Await(handle), Answer::Outcome(outcome)) => self.table.deliver(handle, State::Fetched(outcome)),
-            (Block::Next, Answer::Task(handle)) => self.table.deliver(handle, State::Delivered),
+            (Block::Next, Answer::Task(handle)) => self.deliver(handle),
             (Block::Any(id, _), Answer::Task(winner)) => {
                 self.table.group(id).answer = Some(Answer::Task(winner));
-                self.table.deliver(winner, State::Delivered)
+                self.deliver(winner)
             }
             (Block::All(id, members), Answer::Payloads(payloads)) => {
                 match &payloads {
                     Ok(_) => members.iter().for_each(|member| self.deliver_to_group(*member, State::Taken)),
-                    Err(_) => self.deliver_finished_activities(id),
+                    Err(_) => self.deliver_finished_work(id),
                 }
                 let group = self.table.group(id);
                 group.answer = Some(Answer::Payloads(payloads));
@@ -187,8 +214,8 @@ impl Execution {
     }
 
     /// A `task-all` that failed does not say which of its tasks are complete; some of them may be awaited again later.
-    fn deliver_finished_activities(&mut self, id: GroupId) {
-        for handle in self.table.live_activities(id) {
+    fn deliver_finished_work(&mut self, id: GroupId) {
+        for handle in self.table.live_work(id) {
             if let Some(outcome) = self.host.task_result(handle) {
                 self.deliver_to_group(handle, State::Fetched(outcome));
             }

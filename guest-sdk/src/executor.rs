@@ -4,6 +4,7 @@
 //! host what is complete: one becomes ready when the executor delivers its task, in the order in which the host hands tasks over. So
 //! what an orchestrator does depends on that order alone, and a replay of it does the same.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as Polled, Poll, Wake, Waker};
@@ -12,7 +13,7 @@ use crate::Failure;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::execution::{Execution, Shared};
-use crate::host::{Answer, Block, Host};
+use crate::host::{Answer, Block, Host, NextGeneration};
 use crate::registry::{self, Root};
 
 /// The `error_type` of what the executor itself fails with.
@@ -30,6 +31,8 @@ pub(crate) enum Step {
     Done(Result<String, Failure>),
     /// The orchestrator can go on when the host has answered.
     Blocked(Block),
+    /// The orchestrator waits for its next generation.
+    ContinuedAsNew(Rc<NextGeneration>),
 }
 
 impl Executor {
@@ -56,12 +59,15 @@ impl Executor {
             if let Poll::Ready(result) = self.root.as_mut().poll(&mut Polled::from_waker(&self.waker)) {
                 return Step::Done(result.map_err(Error::into_outgoing));
             }
+            if let Some(next) = self.shared.borrow_mut().next_generation.take() {
+                return Step::ContinuedAsNew(next);
+            }
         }
         match self.shared.borrow().table.block() {
             Some(block) => Step::Blocked(block),
             None => Step::Done(Err(misuse(
                 "the orchestrator waits for something that is not a Fermata task, which nothing will ever wake: \
-                 it may wait only for events, activities and what is made of them",
+                 it may wait only for events, timers, activities, sub-orchestrations and what is made of them",
             ))),
         }
     }

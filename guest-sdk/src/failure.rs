@@ -33,7 +33,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// What went wrong, of an open set: `application`, `payload`, `trap`, `not-found`, `limit`, …
+    /// What went wrong, of an open set. From guests: `application` (the code returned an error), `payload` (JSON that does not fit the
+    /// expected type). From the host: `trap` (the guest crashed), `not-found` (there is no such orchestrator or activity), `limit` (a
+    /// bound of the host was passed), `timeout` (it took longer than it might), `terminated` (the sub-orchestration was terminated),
+    /// `conflict` (its id belongs to an instance that has not ended), `unavailable` (what serves the activity cannot be reached).
     pub kind: String,
     /// One sentence for a person.
     pub message: String,
@@ -50,6 +53,8 @@ impl Failure {
     pub(crate) const APPLICATION: &'static str = "application";
     /// JSON did not fit the expected type.
     pub(crate) const PAYLOAD: &'static str = "payload";
+    /// It took longer than it might.
+    pub(crate) const TIMEOUT: &'static str = "timeout";
 
     /// A failure with a name that its receiver can branch on, and a sentence for a person.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@
 
 use std::task::Waker;
 
+use crate::Timestamp;
 use crate::host::{Answer, Block, Handle, Outcome};
 
 /// The place of a [`Group`] in the table.
@@ -12,7 +13,16 @@ pub(crate) type GroupId = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Wait,
+    Timer,
     Activity,
+    Child,
+}
+
+impl Kind {
+    /// Whether it is done elsewhere, and goes on when nobody waits for it.
+    pub(crate) fn is_work(self) -> bool {
+        matches!(self, Self::Activity | Self::Child)
+    }
 }
 
 #[derive(Debug)]
@@ -32,21 +42,34 @@ pub(crate) enum State {
 pub(crate) struct Slot {
     pub(crate) kind: Kind,
     pub(crate) state: State,
+    /// When the task fails for having taken too long; none where it cannot, or can no more.
+    pub(crate) times_out: Option<Timestamp>,
     /// Of the task's own future, where that has been polled.
     waker: Option<Waker>,
     groups: Vec<GroupId>,
+}
+
+impl Slot {
+    /// Whether the task is one that may fail. Others are never looked into ahead of time, for to fetch the payload of a wait is to
+    /// take its event.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.kind.is_work() || self.times_out.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupKind {
     Any,
     All,
+    Join,
 }
 
-/// A pending `TaskAny` or `TaskAll`.
+/// A pending `TaskAny`, `TaskAll` or `JoinAll`.
 pub(crate) struct Group {
     kind: GroupKind,
     members: Vec<Handle>,
+    /// An event or a timer among the members may time out.
+    has_timeout: bool,
     /// How many distinct members are live.
     pub(crate) live: usize,
     /// The members that were delivered since the group last looked, in order.
@@ -90,7 +113,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn insert(&mut self, handle: Handle, kind: Kind) {
         assert_eq!(handle as usize, self.slots.len(), "the host's task handles are not dense");
-        self.slots.push(Slot { kind, state: State::Live, waker: None, groups: Vec::new() });
+        self.slots.push(Slot { kind, state: State::Live, times_out: None, waker: None, groups: Vec::new() });
         self.live += 1;
         self.live_handles ^= handle;
     }
@@ -125,9 +148,9 @@ impl Table {
             let group = self.groups[id].as_mut().expect("a slot knows only the groups there are");
             group.live -= 1;
             group.arrived.push(handle);
-            group.waker.clone()
+            (group.kind != GroupKind::Join || group.live == 0).then(|| group.waker.clone())
         };
-        Wakers { own, groups: groups.into_iter().map(wake).collect() }
+        Wakers { own, groups: groups.into_iter().filter_map(wake).collect() }
     }
 
     /// Gives a live task up.
@@ -155,17 +178,18 @@ impl Table {
             self.groups.push(None);
             self.groups.len() - 1
         });
-        let mut live = 0;
+        let (mut live, mut has_timeout) = (0, false);
         for member in members {
             let slot = &mut self.slots[*member as usize];
             // A task may stand in the list twice.
             if matches!(slot.state, State::Live) && slot.groups.last() != Some(&id) {
                 slot.groups.push(id);
                 live += 1;
+                has_timeout |= !slot.kind.is_work() && slot.times_out.is_some();
             }
         }
         let (members, arrived, waker) = (members.to_vec(), Vec::new(), waker.clone());
-        self.groups[id] = Some(Group { kind, members, live, arrived, answer: None, waker });
+        self.groups[id] = Some(Group { kind, members, has_timeout, live, arrived, answer: None, waker });
         id
     }
 
@@ -191,7 +215,8 @@ impl Table {
     ///
     /// Each answers the same question. `await-task` and `task-all` save the calls that fetch the results, and with
     /// `task-any` they tell the host what the orchestrator waits for; they are right only where they cover everything
-    /// that a completion could wake.
+    /// that a completion could wake. A `task-all` that fails does not say which task it was: where that may be an event, which must
+    /// not be fetched to find out, each is handed over by itself.
     pub(crate) fn block(&self) -> Option<Block> {
         let open_groups = self.groups.len() - self.free_groups.len();
         match (self.awaited, open_groups) {
@@ -202,19 +227,20 @@ impl Table {
                 Some(match group.kind {
                     _ if group.live != self.live => Block::Next,
                     GroupKind::Any => Block::Any(id, group.members.clone()),
-                    GroupKind::All => Block::All(id, group.members.clone()),
+                    GroupKind::All if !group.has_timeout => Block::All(id, group.members.clone()),
+                    GroupKind::All | GroupKind::Join => Block::Next,
                 })
             }
             _ => Some(Block::Next),
         }
     }
 
-    /// The members of a group that are live activities.
-    pub(crate) fn live_activities(&self, id: GroupId) -> Vec<Handle> {
+    /// The members of a group that are live activities and sub-orchestrations.
+    pub(crate) fn live_work(&self, id: GroupId) -> Vec<Handle> {
         let members = self.groups[id].iter().flat_map(|group| &group.members);
         let live = |handle: &&Handle| {
             let slot = &self.slots[**handle as usize];
-            slot.kind == Kind::Activity && matches!(slot.state, State::Live)
+            slot.kind.is_work() && matches!(slot.state, State::Live)
         };
         members.filter(live).copied().collect()
     }

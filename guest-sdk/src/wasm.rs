@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::rc::Rc;
 use std::sync::Once;
+use std::time::Duration;
 
-use crate::context::{ActivityContext, ActivityTask};
+use crate::activity::{ActivityContext, ActivityTask};
 use crate::error::Error;
 use crate::executor::{Executor, Step};
 use crate::host::{Answer, Block, Handle, Host, Outcome};
-use crate::{Failure, Level, Timestamp, registry};
+use crate::{Failure, Level, RetryPolicy, Timestamp, registry};
 
 use bindings::exports::fermata::orchestration::guest;
 use bindings::fermata::orchestration::{host, types};
@@ -56,6 +57,10 @@ fn run(name: &str, input: String) -> Result<String, Failure> {
             Step::Blocked(block) => {
                 let answer = wait(&block);
                 executor.resume(block, answer);
+            }
+            Step::ContinuedAsNew(next) => {
+                host::continue_as_new(&next.input, next.same_module);
+                unreachable!("the host goes on without this guest");
             }
         }
     }
@@ -106,6 +111,30 @@ impl Host for Imports {
         host::call_activity(name, input)
     }
 
+    fn call_sub_orchestrator(&mut self, name: &str, input: &str, instance_id: Option<&str>) -> Handle {
+        host::call_sub_orchestrator(name, input, instance_id)
+    }
+
+    fn create_timer(&mut self, due: Timestamp) -> Handle {
+        host::create_timer(due.as_millis())
+    }
+
+    fn set_retry(&mut self, task: Handle, policy: &RetryPolicy) {
+        host::set_retry(task, &policy.into());
+    }
+
+    fn set_timeout(&mut self, task: Handle, due: Timestamp, default: Option<&str>) {
+        host::set_timeout(task, due.as_millis(), default);
+    }
+
+    fn start_orchestrator(&mut self, name: &str, input: &str, instance_id: Option<&str>) -> String {
+        host::start_orchestrator(name, input, instance_id)
+    }
+
+    fn raise_event(&mut self, instance_id: &str, name: &str, payload: &str) {
+        host::raise_event(instance_id, name, payload);
+    }
+
     fn task_any(&mut self, tasks: &[Handle]) -> Handle {
         host::task_any(tasks)
     }
@@ -120,6 +149,22 @@ impl Host for Imports {
 
     fn instance_id(&mut self) -> String {
         host::instance_id()
+    }
+
+    fn parent_instance_id(&mut self) -> Option<String> {
+        host::parent_instance_id()
+    }
+
+    fn execution_id(&mut self) -> String {
+        host::execution_id()
+    }
+
+    fn orchestrator_name(&mut self) -> String {
+        host::orchestrator_name()
+    }
+
+    fn module_digest(&mut self) -> String {
+        host::module_digest()
     }
 
     fn current_utc_time(&mut self) -> Timestamp {
@@ -151,6 +196,21 @@ impl From<Level> for host::LogLevel {
             Level::Info => Self::Info,
             Level::Warn => Self::Warn,
             Level::Error => Self::Error,
+        }
+    }
+}
+
+impl From<&RetryPolicy> for types::RetryPolicy {
+    fn from(policy: &RetryPolicy) -> Self {
+        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        Self {
+            max_attempts: policy.max_attempts,
+            first_interval: millis(policy.first_interval),
+            backoff_coefficient: policy.backoff_coefficient,
+            max_interval: policy.max_interval.map(millis),
+            timeout: policy.timeout.map(millis),
+            attempt_timeout: policy.attempt_timeout.map(millis),
+            non_retryable: policy.non_retryable.clone(),
         }
     }
 }

@@ -130,6 +130,47 @@ fn tasks_lent_to_task_all_can_be_awaited_afterwards() {
 }
 
 #[orchestrator]
+async fn each_of_them(ctx: Context) -> Result<Vec<String>> {
+    let tasks = [ctx.call_activity("work", &1), ctx.wait_external_event::<u32>("A"), ctx.call_activity("work", &2)];
+    let tell = |result: Result<u32>| result.map_or_else(|error| error.to_string(), |value| value.to_string());
+    let lent: Vec<String> = ctx.join_all(&tasks).await.into_iter().map(tell).collect();
+    let given: Vec<String> = ctx.join_all(tasks).await.into_iter().map(tell).collect();
+    assert!(ctx.join_all(Vec::<Task<u32>>::new()).await.is_empty());
+    assert_eq!(lent, given);
+    Ok(given)
+}
+
+#[test]
+fn join_all_waits_for_every_task_and_tells_how_each_ended() {
+    let mut run = testing::start("each_of_them", ());
+    run.fail("work", Failure::new("Broken", "the first"));
+    run.complete("work", 2);
+    assert!(run.is_running());
+    run.raise_json("A", "[]");
+    let told: Vec<String> = run.output().unwrap();
+    assert_eq!((told[0].as_str(), told[2].as_str()), ("Broken: the first", "2"));
+    assert!(told[1].starts_with("the payload of event `A` does not fit the type u32"), "{}", told[1]);
+    run.check_replay();
+}
+
+#[orchestrator]
+async fn joins_many(ctx: Context, width: u32) -> u32 {
+    let calls = (0..width).map(|number| ctx.call_activity::<u32>("work", &number));
+    ctx.join_all(calls).await.into_iter().flatten().sum()
+}
+
+#[test]
+fn a_join_all_of_many_costs_one_call_each() {
+    const WIDTH: u32 = 3_000;
+    let mut run = testing::start("joins_many", WIDTH);
+    for _ in 0..WIDTH {
+        run.complete("work", 1);
+    }
+    assert_eq!(run.output::<u32>().unwrap(), WIDTH);
+    assert_eq!(run.calls().len() as u32, 3 * WIDTH);
+}
+
+#[orchestrator]
 async fn nothing_to_wait_for(ctx: Context) -> Result<usize> {
     ctx.task_all(()).await?;
     Ok(ctx.task_all(Vec::<Task<u32>>::new()).await?.len())

@@ -2,6 +2,7 @@
 //! run asked.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use fastrand::Rng;
 use fermata_guest::*;
@@ -16,15 +17,29 @@ fn program<'a>(
     depth: u32,
 ) -> Pin<Box<dyn Future<Output = String> + 'a>> {
     let pick = move |bound: u32| rng.borrow_mut().u32(0..bound);
+    let seconds = move |bound: u32| Duration::from_secs(pick(bound).into());
     let task = move || -> Task<u32> {
-        match pick(3) {
+        let task = match pick(6) {
             0 => ctx.call_activity("work", &pick(100)),
+            1 => ctx.call_activity_with_retry(
+                "work",
+                RetryPolicy::new(1 + pick(3), seconds(20)).backoff(1.5),
+                &pick(100),
+            ),
+            2 => ctx.call_sub_orchestrator("Child", &pick(100)),
             _ => ctx.wait_external_event(["A", "B", "C", "D"][pick(4) as usize]),
+        };
+        match pick(6) {
+            0 => task.timeout(seconds(30)),
+            1 => task.timeout(seconds(30)).or_default(pick(100)),
+            _ => task,
         }
     };
-    let tell =
-        |result: Result<u32>| result.map_or_else(|error| error.error_type().to_owned(), |value| value.to_string());
-    let choice = if depth == 0 { 0 } else { pick(9) };
+    let tell = |result: Result<u32>| match result {
+        Ok(value) => value.to_string(),
+        Err(error) => format!("{} {}", error.kind(), error.error_type()),
+    };
+    let choice = if depth == 0 { 0 } else { pick(13) };
     async move {
         match choice {
             0 => tell(task().await),
@@ -75,6 +90,32 @@ fn program<'a>(
                 }
                 told.join(";")
             }
+            8 => {
+                let (timer, task) = (ctx.create_timer(seconds(40)), task());
+                let winner = ctx.task_any((&timer, &task)).await;
+                if winner == timer { format!("timer {}", task.cancel()) } else { tell(task.await) }
+            }
+            9 => {
+                let (told, slept) = futures::join!(program(ctx, rng, depth - 1), ctx.create_timer(seconds(40)));
+                format!("{told} {}", slept.is_ok())
+            }
+            10 => {
+                let each = ctx.join_all((0..pick(4)).map(|_| task())).await;
+                each.into_iter().map(tell).collect::<Vec<_>>().join("+")
+            }
+            11 => {
+                // One is given up while the others are waited for, all with the same name.
+                let mut waits: Vec<Task<u32>> =
+                    (0..3).map(|_| ctx.wait_external_event("A").timeout(seconds(30))).collect();
+                let given_up = waits.remove(pick(3) as usize);
+                let timer = ctx.create_timer(seconds(20));
+                let (all, _) = futures::join!(ctx.task_all(waits), async {
+                    let slept = timer.await;
+                    drop(given_up);
+                    slept
+                });
+                format!("{:?}", all.map_err(|error| error.kind().to_owned()))
+            }
             _ => {
                 let abandoned = task();
                 let told = program(ctx, rng, depth - 1).await;
@@ -95,20 +136,29 @@ async fn random(ctx: Context, seed: u64) -> String {
     told.join(" | ")
 }
 
-/// Feeds random events and results until the program ends.
+/// Feeds random events and results, and lets time pass, until the program ends. Now and then the guest is evicted and brought back.
 fn live(seed: u64) -> testing::Run {
     let mut rng = Rng::with_seed(!seed);
     let mut run = testing::start("Random", seed);
-    for number in 0..400_u32 {
+    for number in 0..600_u32 {
         if !run.is_running() {
             break;
         }
-        match (rng.u32(0..8), run.open_activities().is_empty()) {
-            (0, false) => run.fail("work", Failure::new(format!("E{number}"), "by chance")),
-            (1..4, false) => run.complete("work", number),
+        let name = ["A", "B", "C", "D"][rng.usize(0..4)];
+        let failure = Failure::new(format!("E{number}"), "by chance");
+        match (rng.u32(0..12), run.open_activities().is_empty(), run.open_sub_orchestrations().is_empty()) {
+            (0, false, _) => run.fail("work", failure),
+            (1..4, false, _) => run.complete("work", number),
+            (4, _, false) => run.fail_sub_orchestration("Child", failure),
+            (5, _, false) => run.complete_sub_orchestration("Child", number),
             // Some do not fit.
-            (4, _) => run.raise_json(["A", "B", "C", "D"][rng.usize(0..4)], "[]"),
-            _ => run.raise(["A", "B", "C", "D"][rng.usize(0..4)], number),
+            (6, ..) => run.raise_json(name, "[]"),
+            (7, ..) => run.advance(Duration::from_secs(rng.u64(0..20))),
+            (8, ..) => drop(run.skip_to_next_timer()),
+            (9, ..) if run.runtime_status() == "Suspended" => run.resume(),
+            (9, ..) if rng.u32(0..4) == 0 => run.suspend(),
+            (10, ..) => run = run.replay(),
+            _ => run.raise(name, number),
         }
     }
     run

@@ -96,5 +96,34 @@ pub const INBOX_BYTES: usize = 64 << 20;
 /// Unread messages of all instances that wait in memory, bytes: what a host that can not keep up with its clients may hold.
 pub const BACKLOG_BYTES: usize = 256 << 20;
 
+/// Turns of one instance that may be under way to the store while the next is made: so far may an orchestrator run ahead that continues
+/// as new without waiting.
+pub const TURNS_AHEAD: u32 = 16;
+
 /// What a waiting message is counted as besides its text: its slot, its place in the run queue.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
+
+/// The rules of Durable Functions for an instance id: at most 256 bytes (there, characters), none of `/ \ # ?`, no control characters, no
+/// `@` in front. The error says what is wrong with it.
+pub fn check_instance_id(id: &str) -> Result<(), &'static str> {
+    if id.is_empty() || id.len() > INSTANCE_ID_BYTES {
+        return Err("must be 1 to 256 bytes long");
+    }
+    if id.starts_with('@') {
+        return Err("must not begin with @, which is kept for entities");
+    }
+    if id.chars().any(|c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control()) {
+        return Err("must not contain / \\ # ? or control characters");
+    }
+    Ok(())
+}
+
+/// How long an HTTP endpoint may take to answer for an activity, where its caller does not say.
+pub const ENDPOINT_TIME: Duration = Duration::from_secs(100);
+pub const ENDPOINT_CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// What an HTTP endpoint may answer, bytes.
+pub const ENDPOINT_ANSWER_BYTES: usize = 16 << 20;
+
+/// How much of the answer that was a failure is kept for people, characters.
+pub const ENDPOINT_DETAIL_CHARS: usize = 2_000;

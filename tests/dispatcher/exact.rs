@@ -1,8 +1,8 @@
 //! Interleavings that chance seldom finds.
 
-use fermata::dispatcher::{RaiseError, StartError};
-use fermata::store::{Change, StoreError, Write, partition_of};
-use fermata_replay::RuntimeStatus;
+use fermata::dispatcher::{RaiseError, Retention, StartError};
+use fermata::store::{Change, Filter, StoreError, Write, partition_of};
+use fermata_replay::{Control, RuntimeStatus};
 
 use super::*;
 
@@ -66,6 +66,75 @@ async fn an_instance_waits_for_room() {
     dispatcher.close().await;
 }
 
+/// Leaves an instance as a module that does not fit its history would. Nobody may own the store meanwhile.
+async fn park(store: &Shaky, id: &str) {
+    let leases = store.acquire("somebody").await.unwrap();
+    let key = store.find(id).await.unwrap().unwrap().key;
+    let (answer, parked) = tokio::sync::oneshot::channel();
+    let lease = leases[partition_of(id) as usize];
+    let write = Write { lease, key, change: Change::Park { reason: Some("for a test".into()) } };
+    store.submit(write, Box::new(|outcome| drop(answer.send(outcome))));
+    parked.await.unwrap().unwrap();
+    store.release(&leases).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_instance_reads_what_came_when_it_is_unparked_and_can_be_terminated() {
+    for residency in [Residency::Never, Residency::Always] {
+        let store = Shaky::new(6);
+        let dispatcher = open(&store, engine(), residency, 2).await;
+        for id in ["unparked", "terminated"] {
+            dispatcher.start("Collect", Some(id), payload("3")).await.unwrap();
+            dispatcher.raise(id, "item", payload("1")).await.unwrap();
+        }
+        rests(&store, &dispatcher).await;
+        dispatcher.close().await;
+        for id in ["unparked", "terminated"] {
+            park(&store, id).await;
+        }
+
+        let dispatcher = open(&store, engine(), residency, 2).await;
+        for id in ["unparked", "terminated"] {
+            dispatcher.raise(id, "item", payload("2")).await.unwrap();
+            assert_eq!(events(&look(&dispatcher, id).await.unwrap()), [1], "it reads nothing");
+        }
+        dispatcher.unpark("unparked").await.unwrap();
+        assert!(dispatcher.unpark("unparked").await.is_err());
+        dispatcher.raise("unparked", "item", payload("3")).await.unwrap();
+        dispatcher.terminate("terminated", Control::default()).await.unwrap();
+        rests(&store, &dispatcher).await;
+        let unparked = look(&dispatcher, "unparked").await.unwrap();
+        assert_eq!(
+            (events(&unparked), unparked.status, unparked.parked),
+            (vec![1, 2, 3], RuntimeStatus::Completed, None)
+        );
+        let terminated = look(&dispatcher, "terminated").await.unwrap();
+        assert_eq!((terminated.status, terminated.parked), (RuntimeStatus::Terminated, None));
+        assert_eq!(terminated.history.unwrap().buffered.len(), 1, "what nobody took is there to be seen");
+        dispatcher.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_has_ended_the_oldest_goes_when_there_is_too_much() {
+    let store = Shaky::new(7);
+    let retention = Retention { count: Some(3), age: None };
+    let options = Options { workers: 1, retention, ..Options::default() };
+    let dispatcher = Dispatcher::open(store.clone(), engine(), Arc::new(SystemClock), &options).await.unwrap();
+    deploy(&dispatcher).await;
+    for number in 0..10 {
+        dispatcher.start("Echo", Some(&format!("i{number}")), payload("1")).await.unwrap();
+        rests(&store, &dispatcher).await;
+    }
+    dispatcher.start("W", Some("goes on"), payload("1")).await.unwrap();
+    eventually("three are left", async || dispatcher.sweep().await.is_ok() && store.count_ended().await.unwrap() == 3)
+        .await;
+    let page = dispatcher.list(Filter::default()).await.unwrap();
+    let left: Vec<&str> = page.instances.iter().map(|instance| &*instance.id).collect();
+    assert_eq!(left, ["i7", "i8", "i9", "goes on"]);
+    dispatcher.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_instance_costs_no_memory_after_a_restart() {
     let store = Shaky::new(3);
@@ -74,19 +143,7 @@ async fn a_parked_instance_costs_no_memory_after_a_restart() {
     rests(&store, &dispatcher).await;
     dispatcher.close().await;
 
-    // As a module that does not fit its history would leave it.
-    let leases = store.acquire("somebody").await.unwrap();
-    let key = store.find("i").await.unwrap().unwrap().key;
-    let (answer, parked) = tokio::sync::oneshot::channel();
-    let write = Write {
-        lease: leases[partition_of("i") as usize],
-        key,
-        change: Change::Park { reason: Some("for a test".into()) },
-    };
-    store.submit(write, Box::new(|outcome| drop(answer.send(outcome))));
-    parked.await.unwrap().unwrap();
-    store.release(&leases).await.unwrap();
-
+    park(&store, "i").await;
     for _ in 0..2 {
         let dispatcher = open(&store, engine(), Residency::Never, 1).await;
         dispatcher.raise("i", "item", payload("1")).await.unwrap();

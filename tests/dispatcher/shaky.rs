@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use fermata::store::memory::Memory;
 use fermata::store::{
-    Activity, Filter, Instance, InstanceKey, Lease, Loaded, Module, ModuleInfo, OnDurable, Page, Snapshot, Store,
-    StoreError, StoreFuture, UnreadInstance, Write,
+    Activity, Due, Ended, Filter, Instance, InstanceKey, Lease, Loaded, Module, ModuleInfo, OnDurable, Page, Sent,
+    Snapshot, Store, StoreError, StoreFuture, UnreadInstance, Write,
 };
+use fermata_replay::Timestamp;
 
 pub struct Shaky {
     memory: Arc<Memory>,
@@ -137,6 +138,10 @@ impl Store for Shaky {
         self.memory.modules()
     }
 
+    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
+        self.memory.delete_module(digest)
+    }
+
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.read(self.memory.module_bytes(digest))
     }
@@ -167,6 +172,22 @@ impl Store for Shaky {
 
     fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>> {
         self.memory.open_activities()
+    }
+
+    fn outbox(&self) -> StoreFuture<'_, Vec<Sent>> {
+        self.memory.outbox()
+    }
+
+    fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
+        self.read(self.memory.due(after, limit))
+    }
+
+    fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
+        self.read(self.memory.ended(limit))
+    }
+
+    fn count_ended(&self) -> StoreFuture<'_, u64> {
+        self.memory.count_ended()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

@@ -9,7 +9,7 @@ use super::*;
 fn fails_with(orchestrator: &str, limits: GuestLimits) -> fermata_replay::Failure {
     let bench = bench_with(limits);
     let mut guest = bench.guest(&[], &[start(orchestrator, "null"), event(2, "go", "null")]);
-    let progress = guest.resume([]);
+    let progress = guest.resume([], Timestamp(0));
     assert!(is_recorded(&progress), "{progress:?}");
     match outcome(&guest) {
         Outcome::Failed(failure) => failure,
@@ -29,7 +29,7 @@ fn wall_time_says_nothing_about_the_outcome() {
         GuestLimits { fuel_per_step: u64::MAX / 4, wall_time: Duration::from_millis(50), ..GuestLimits::default() };
     let bench = bench_with(limits);
     let mut guest = bench.guest(&[], &[start("Spins", "null"), event(2, "go", "null")]);
-    let progress = guest.resume([]);
+    let progress = guest.resume([], Timestamp(0));
     assert!(matches!(progress, Progress::Ended(End::Abandoned(_))), "{progress:?}");
 }
 
@@ -93,9 +93,9 @@ fn a_guest_for_which_there_is_no_room_is_tried_again() {
         engine.guest(&module, "an-instance", execution)
     };
     let (mut first, mut second) = (guest(), guest());
-    assert!(matches!(first.resume([]), Progress::Blocked));
-    let progress = second.resume([]);
+    assert!(matches!(first.resume([], Timestamp(0)), Progress::Blocked));
+    let progress = second.resume([], Timestamp(0));
     assert!(matches!(progress, Progress::Ended(End::Abandoned(_))), "{progress:?}");
     drop((first, second));
-    assert!(matches!(guest().resume([]), Progress::Blocked));
+    assert!(matches!(guest().resume([], Timestamp(0)), Progress::Blocked));
 }

@@ -56,7 +56,7 @@ impl Bench {
                 _ => self.guest(&history, std::slice::from_ref(message)),
             };
             let fresh = history.is_empty() || evict;
-            last = at_hand.resume((!fresh).then(|| message.clone()));
+            last = at_hand.resume((!fresh).then(|| message.clone()), Timestamp(0));
             history.extend(at_hand.take_turn().into_iter().flat_map(|turn| turn.steps));
             guest = Some(at_hand);
         }
@@ -71,6 +71,9 @@ fn start(name: &str, input: &str) -> Message {
         execution: "an-execution".into(),
         module: "a-module".into(),
         seed: "07".repeat(32),
+        parent: None,
+        generation: 0,
+        carried: Vec::new(),
     };
     Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
 }

@@ -1,6 +1,6 @@
 //! The same history gives the same decisions, whether the guest stayed or came back.
 
-use fermata_replay::{Decision, MessageBody, Outcome, Payload, Timestamp};
+use fermata_replay::{Decision, MessageBody, Outcome, Payload, TaskEnded, Timestamp};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn time_randomness_and_the_order_of_maps_are_the_same_on_replay() {
     let mut seq = 1;
     loop {
         let mut guest = bench.guest(&history, &messages);
-        let progress = guest.resume([]);
+        let progress = guest.resume([], Timestamp(0));
         let turn = guest.take_turn().unwrap();
         history.extend(turn.steps.clone());
         if is_recorded(&progress) {
@@ -46,7 +46,12 @@ fn time_randomness_and_the_order_of_maps_are_the_same_on_replay() {
             Some(drawn) => vec![Message {
                 seq,
                 at: Timestamp(1_000_000 * seq as i64),
-                body: MessageBody::ActivityEnded { task: drawn.task, outcome: Outcome::Succeeded(drawn.input.clone()) },
+                body: MessageBody::ActivityEnded(TaskEnded {
+                    task: drawn.task,
+                    outcome: Outcome::Succeeded(drawn.input.clone()),
+                    execution: String::new(),
+                    attempt: 1,
+                }),
             }],
             None => vec![event(seq, "go", "null")],
         };
@@ -74,7 +79,9 @@ fn another_module_does_not_fit_the_history() {
         start.name = "W".into();
     }
     let mut guest = bench.guest(&edited, &[event(2, "go", "1")]);
-    let Progress::Ended(End::Mismatch(mismatch)) = guest.resume([]) else { panic!("the mismatch was not seen") };
+    let Progress::Ended(End::Mismatch(mismatch)) = guest.resume([], Timestamp(0)) else {
+        panic!("the mismatch was not seen")
+    };
     assert!(mismatch.to_string().contains("history says first, the guest go"), "{mismatch}");
     assert_eq!(guest.take_turn(), None, "nothing of it may be committed");
 }

@@ -2,15 +2,22 @@
 
 mod activities;
 mod buffering;
+mod children;
 mod cli;
+mod control;
 mod durability;
 mod errors;
 mod failures;
+mod generations;
 mod kills;
+mod migrations;
 mod operation;
 mod payloads;
 mod readme;
+mod regressions;
+mod retries;
 mod seed_samples;
+mod timers;
 mod versions;
 
 use std::path::Path;

@@ -22,8 +22,11 @@ fn the_first_orchestrator() {
 #[test]
 fn the_examples() {
     for example in fs::read_dir(Path::new(CHECKOUT).join("examples")).unwrap() {
-        let readme = fs::read_to_string(example.unwrap().path().join("README.md")).unwrap();
-        let host = Fresh::start();
+        let folder = example.unwrap().path();
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let package = manifest.lines().find_map(|line| line.strip_prefix("name = ")).expect("a package has a name");
+        let host = Fresh::with(|settings| settings.modules(&[package.trim_matches('"')]));
         let mut reader = Reader::in_an_empty_folder();
         reader.address = host.address().to_owned();
         reader.follow(&readme);

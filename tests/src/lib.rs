@@ -1,5 +1,7 @@
 //! What the tests of the whole share: a host as its users meet it, a real process spoken to over HTTP.
 
+pub mod endpoint;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ pub struct Settings {
     modules: Vec<PathBuf>,
     residency: String,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 /// An answer: status, headers of interest, body.
@@ -47,11 +50,23 @@ impl Settings {
     /// A host with its data in `data`, and every guest deployed.
     pub fn new(data: &Path) -> Settings {
         let modules = ["budget-approval", "select", "new-building-permit", "test-guest-a"].map(guest_file).to_vec();
-        Settings { data: data.to_owned(), modules, residency: "1024".into(), environment: Vec::new() }
+        Settings {
+            data: data.to_owned(),
+            modules,
+            residency: "1024".into(),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+        }
     }
 
     pub fn residency(mut self, residency: &str) -> Settings {
         self.residency = residency.into();
+        self
+    }
+
+    /// A further argument of `fermata serve`.
+    pub fn argument(mut self, argument: &str) -> Settings {
+        self.arguments.push(argument.into());
         self
     }
 
@@ -77,6 +92,7 @@ impl Settings {
         for module in &self.modules {
             command.arg("--modules").arg(module);
         }
+        command.args(&self.arguments);
         for (name, value) in &self.environment {
             command.env(name, value);
         }
@@ -190,13 +206,34 @@ impl Host {
         status["output"].clone()
     }
 
-    /// Waits until the instance is blocked on these events and nothing is buffered under their names.
+    /// Waits until the instance is blocked on these events, among others, in the order of its waits.
     pub fn waits_for(&self, id: &str, events: &[&str]) {
         until(&format!("{id} waits for {events:?}"), || {
             let details = self.details(id);
-            let names: Vec<&str> = details["waitingFor"].as_array()?.iter().filter_map(Value::as_str).collect();
+            let waiting = details["waitingFor"].as_array()?;
+            let names: Vec<&str> = waiting.iter().filter_map(|task| task["event"].as_str()).collect();
             (names == events).then_some(())
         });
+    }
+
+    /// Waits until the instance waits for so many timers.
+    pub fn waits_for_timers(&self, id: &str, count: usize) {
+        until(&format!("{id} waits for {count} timers"), || {
+            let details = self.details(id);
+            let timers = details["waitingFor"].as_array()?.iter().filter(|task| task["timer"].is_string()).count();
+            (timers == count).then_some(())
+        });
+    }
+
+    /// Asks something of an instance: `terminate`, `suspend`, `resume`, `rewind`, …
+    pub fn control(&self, id: &str, verb: &str, query: &str) -> Answer {
+        self.post(&format!("{BASE}/instances/{id}/{verb}?{query}"), "")
+    }
+
+    /// Lets time pass on a host with a clock that can be skipped.
+    pub fn skip(&self, time: Duration) {
+        let answer = self.post(&format!("/clock/skip?seconds={}", time.as_secs_f64()), "");
+        assert_eq!(answer.status, 204, "{answer:?}");
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -213,6 +250,10 @@ impl Host {
 
     pub fn put(&self, path: &str, body: &[u8]) -> Answer {
         Answer::of(self.agent.put(self.url(path)).send(body))
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        Answer::of(self.agent.delete(self.url(path)).call())
     }
 
     /// The answer, or none where the host went away.

@@ -1,6 +1,6 @@
 //! An activity is open from the turn that starts it to the turn that settles it.
 
-use fermata::store::{Activity, TurnRecord};
+use fermata::store::{Activity, Change, NewActivity, TurnRecord};
 use fermata_replay::RuntimeStatus;
 
 use crate::kit::{World, activity, on_every_back_end, turn};
@@ -22,6 +22,8 @@ on_every_back_end! {
             task: 7,
             name: "Activity 7".to_owned(),
             input: "[7]".to_owned(),
+            attempt: 1,
+            timeout: None,
         };
         assert_eq!(world.store.open_activities().await.unwrap(), [expected]);
     }
@@ -53,6 +55,30 @@ on_every_back_end! {
             world.turn(key, TurnRecord { activities: vec![activity(3)], status, ..turn(1) }).await.unwrap();
             let left: Vec<u32> = open(&world).await.iter().filter(|(owner, _)| *owner == key).map(|(_, task)| *task).collect();
             assert_eq!(left, if status.is_final() { vec![] } else { vec![1, 2, 3] }, "{id}");
+        }
+    }
+}
+
+on_every_back_end! {
+    /// Together and one by one, for a back end may hold back what the next write changes again.
+    async fn the_next_attempt_takes_the_place_of_the_one_before(world) {
+        let key = world.create("a", None).await.unwrap();
+        let attempt = |attempt, timeout| NewActivity { attempt, timeout, ..activity(1) };
+        let turns = [(1, None), (2, Some(7)), (3, Some(u64::MAX)), (4, None)];
+        let mut outcomes = Vec::new();
+        for (version, (number, timeout)) in (0..).zip(turns) {
+            let record = TurnRecord { activities: vec![attempt(number, timeout), activity(2)], ..turn(version) };
+            outcomes.push(world.queue(world.leases[0], key, Change::Turn(record)));
+        }
+        for outcome in outcomes {
+            outcome.await.unwrap().unwrap();
+        }
+        for (version, (number, timeout)) in (4..).zip(turns) {
+            let record = TurnRecord { activities: vec![attempt(number, timeout)], ..turn(version) };
+            world.turn(key, record).await.unwrap();
+            let open = world.store.open_activities().await.unwrap();
+            let attempts: Vec<_> = open.iter().map(|open| (open.task, open.attempt, open.timeout)).collect();
+            assert_eq!(attempts, [(1, number, timeout), (2, 1, None)]);
         }
     }
 }

@@ -3,7 +3,7 @@
 use fermata::store::{Change, StoreError, TurnRecord};
 use fermata_replay::RuntimeStatus;
 
-use crate::kit::{activity, instance, message, on_every_back_end, turn};
+use crate::kit::{activity, arrival, creation, on_every_back_end, turn};
 
 on_every_back_end! {
     async fn a_new_instance_is_pending_with_its_first_message(world) {
@@ -24,7 +24,7 @@ on_every_back_end! {
         let before = world.load(key).await;
         assert_eq!(world.create("a", None).await, Err(StoreError::Exists));
         assert_eq!(world.create("a", Some(key + 100)).await, Err(StoreError::Exists));
-        let again = Change::Create { instance: instance("b"), replaces: None, message: message(900, "{}") };
+        let again = creation("b", None, 900);
         assert_eq!(world.write(key, again).await, Err(StoreError::Exists));
         assert_eq!(world.load(key).await, before);
         assert_eq!(world.store.find("b").await, Ok(None));
@@ -34,10 +34,7 @@ on_every_back_end! {
 on_every_back_end! {
     async fn of_two_that_want_an_id_at_once_the_first_has_it(world) {
         let creations: Vec<_> = (1_000..1_010)
-            .map(|key| {
-                let change = Change::Create { instance: instance("a"), replaces: None, message: message(key, "{}") };
-                world.queue(world.lease("a"), key, change)
-            })
+            .map(|key| world.queue(world.lease("a"), key, creation("a", None, key)))
             .collect();
         for (place, outcome) in creations.into_iter().enumerate() {
             assert_eq!(outcome.await.unwrap(), if place == 0 { Ok(()) } else { Err(StoreError::Exists) });
@@ -83,7 +80,7 @@ on_every_back_end! {
     /// Queued at once, so that a back end that gathers writes sees the old one come and go.
     async fn an_instance_can_be_replaced_as_soon_as_it_is_there(world) {
         let lease = world.lease("a");
-        let create = |replaces, seq| Change::Create { instance: instance("a"), replaces, message: message(seq, "{}") };
+        let create = |replaces, seq| creation("a", replaces, seq);
         let run = TurnRecord {
             steps: Some("[1]".to_owned()),
             consumed: vec![500],
@@ -93,9 +90,9 @@ on_every_back_end! {
         let writes = [
             (100, create(None, 500)),
             (100, Change::Turn(run)),
-            (100, Change::Accept { message: message(501, "{}") }),
+            (100, arrival(501)),
             (101, create(Some(100), 502)),
-            (100, Change::Accept { message: message(503, "{}") }),
+            (100, arrival(503)),
             (101, Change::Turn(TurnRecord { consumed: vec![502], steps: Some("[2]".to_owned()), ..turn(0) })),
         ];
         let outcomes: Vec<_> = writes.into_iter().map(|(key, change)| world.queue(lease, key, change)).collect();

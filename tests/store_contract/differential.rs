@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use fermata::store::{Change, Filter, Lease, NewActivity, NewInstance, StoreError, StoredMessage, TurnRecord};
+use fermata::store::{
+    Change, Filter, Lease, Module, NewActivity, NewGeneration, NewInstance, Outgoing, StoreError, StoredMessage,
+    TurnRecord,
+};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,6 +16,7 @@ const ROUNDS: usize = 200;
 /// Writes queued without waiting for an answer, at most.
 const AT_ONCE: usize = 40;
 const IDS: u64 = 6;
+const MODULES: u64 = 3;
 
 #[tokio::test]
 async fn all_back_ends_answer_alike() {
@@ -35,6 +39,14 @@ async fn all_back_ends_answer_alike() {
             assert_eq!(one, two);
             writes.leases = one.unwrap();
         }
+        let digest = format!("d{}", writes.below(MODULES));
+        let deleted = model.store.delete_module(&digest).await;
+        assert_eq!(tested.store.delete_module(&digest).await, deleted, "round {round}, module {digest}");
+        if deleted == Err(StoreError::Missing) {
+            for world in &worlds {
+                world.store.deploy(module(&digest)).await.unwrap();
+            }
+        }
         // The model answers at once, so that the next write can build on the one before.
         let mut answers = Vec::new();
         for _ in 0..=writes.below(AT_ONCE as u64) {
@@ -46,6 +58,16 @@ async fn all_back_ends_answer_alike() {
             assert_eq!(outcome.await.unwrap(), expected, "round {round}, instance {key}: {change:?}");
         }
         assert_eq!(contents(tested, &writes.keys).await, contents(model, &writes.keys).await, "after round {round}");
+    }
+}
+
+fn module(digest: &str) -> Module {
+    Module {
+        digest: digest.to_owned(),
+        bytes: digest.as_bytes().into(),
+        orchestrators: Vec::new(),
+        activities: Vec::new(),
+        deployed: Timestamp(0),
     }
 }
 
@@ -72,6 +94,12 @@ async fn contents(world: &World, keys: &[u64]) -> Vec<String> {
     all.push(format!("{:?}", world.store.list(Filter::default()).await));
     all.push(format!("{:?}", world.store.unread().await));
     all.push(format!("{:?}", world.store.open_activities().await));
+    all.push(format!("{:?}", world.store.outbox().await));
+    let due = world.store.due(None, usize::MAX).await.unwrap();
+    let middle = due.get(due.len() / 2).map(|due| (due.due, due.key));
+    all.push(format!("{due:?} {:?}", world.store.due(middle, 2).await));
+    all.push(format!("{:?} {:?}", world.store.ended(3).await, world.store.count_ended().await));
+    all.push(format!("{:?}", world.store.modules().await));
     all
 }
 
@@ -97,6 +125,10 @@ impl Writes {
         self.last
     }
 
+    fn number_or_taken(&mut self) -> u64 {
+        if self.chance(97) { self.number() } else { 1 + self.below(self.last + 1) }
+    }
+
     async fn next(&mut self, model: &World) -> (Lease, u64, Change) {
         let partition = self.below(64) as usize;
         let mut lease = self.leases[partition];
@@ -111,8 +143,10 @@ impl Writes {
                 let (key, change) = self.create(model).await;
                 (lease, key, change)
             }
-            6..45 => (lease, key, Change::Accept { message: self.message() }),
-            45..95 => (lease, key, Change::Turn(self.turn(model, key).await)),
+            6..45 => (lease, key, Change::Accept { message: self.message(), sent: self.sent(model).await }),
+            45..90 => (lease, key, Change::Turn(self.turn(model, key).await)),
+            90..93 => (lease, key, Change::Discard { sent: self.sent(model).await.unwrap_or(self.last) }),
+            93..95 => (lease, key, Change::Remove),
             _ => (lease, key, Change::Park { reason: self.chance(50).then(|| "r".to_owned()) }),
         }
     }
@@ -125,18 +159,37 @@ impl Writes {
         let instance = NewInstance {
             id,
             name: format!("N{}", self.below(3)),
-            module: "d".to_owned(),
+            module: self.module(),
             execution: format!("e{key}"),
             created: Timestamp(self.below(1_000) as i64),
         };
         if !self.keys.contains(&key) {
             self.keys.push(key);
         }
-        (key, Change::Create { instance, replaces, message: self.message() })
+        (key, Change::Create { instance, replaces, message: self.message(), sent: self.sent(model).await })
+    }
+
+    fn module(&mut self) -> String {
+        format!("d{}", self.below(MODULES))
+    }
+
+    /// What a message may come from: nothing, an entry of the outbox, or one that is gone.
+    async fn sent(&mut self, model: &World) -> Option<u64> {
+        let sent = model.store.outbox().await.unwrap();
+        match self.below(10) {
+            0..5 => None,
+            5..9 => sent.get(self.below(sent.len() as u64 + 1) as usize).map(|sent| sent.seq),
+            _ => Some(1 + self.below(self.last + 1)),
+        }
+    }
+
+    fn old_message(&mut self) -> StoredMessage {
+        let seq = 1 + self.below(self.last + 1);
+        StoredMessage { seq, at: Timestamp(0), body: "{\"old\":1}".to_owned() }
     }
 
     fn message(&mut self) -> StoredMessage {
-        let seq = if self.chance(97) { self.number() } else { 1 + self.below(self.last + 1) };
+        let seq = self.number_or_taken();
         StoredMessage { seq, at: Timestamp(self.below(1_000) as i64), body: format!("{{\"b\":{seq}}}") }
     }
 
@@ -152,22 +205,45 @@ impl Writes {
                 (0..=self.below(3)).map(|_| format!("\"{}\"", "x".repeat(self.below(60) as usize))).collect();
             format!("[{}]", steps.join(","))
         });
+        // Now and then one that a turn before consumed, or seems to have.
+        let returned = if self.chance(5) { vec![self.old_message()] } else { Vec::new() };
+        let generation = if self.chance(8) { Some(self.generation(&consumed)) } else { None };
+        let outgoing = (0..self.below(3)).map(|_| self.outgoing()).collect();
         let status = if self.chance(90) { RuntimeStatus::Running } else { RuntimeStatus::ALL[self.below(8) as usize] };
         TurnRecord {
             expected_version: if self.chance(95) { version } else { version + 1 },
             steps,
             consumed,
+            returned,
             status,
             updated: Timestamp(self.below(1_000) as i64),
+            due: self.chance(40).then(|| Timestamp(self.below(10) as i64)),
+            module: self.chance(5).then(|| self.module()),
             custom_status: self.chance(10).then(|| self.last.to_string()),
             activities: (0..self.below(3))
                 .map(|_| {
                     let task = self.below(10) as u32;
-                    NewActivity { task, name: format!("A{task}"), input: self.last.to_string() }
+                    let (attempt, timeout) = (self.below(3) as u32, self.chance(50).then_some(self.last));
+                    NewActivity { task, name: format!("A{task}"), input: self.last.to_string(), attempt, timeout }
                 })
                 .collect(),
             settled: (0..self.below(3)).map(|_| self.below(10) as u32).collect::<BTreeSet<_>>().into_iter().collect(),
+            outgoing,
+            generation,
         }
+    }
+
+    fn outgoing(&mut self) -> Outgoing {
+        let seq = self.number_or_taken();
+        Outgoing { seq, to: self.below(IDS).to_string(), body: format!("{{\"o\":{seq}}}") }
+    }
+
+    fn generation(&mut self, consumed: &[u64]) -> NewGeneration {
+        let mut start = self.message();
+        if self.chance(70) {
+            start.seq = consumed.first().copied().unwrap_or(start.seq);
+        }
+        NewGeneration { execution: format!("e{}", self.number()), module: self.module(), start }
     }
 }
 
@@ -186,8 +262,9 @@ async fn random_writes_meet_every_answer() {
             Err(StoreError::Conflict) => "conflict",
             Err(StoreError::Exists) => "exists",
             Err(StoreError::Missing) => "missing",
+            Err(StoreError::Delivered) => "delivered",
             Err(other) => panic!("{other}"),
         });
     }
-    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["conflict", "exists", "fenced", "missing", "ok"]);
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["conflict", "delivered", "exists", "fenced", "missing", "ok"]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fermata::store::memory::Memory;
 use fermata::store::{Change, Lease, Store, StoreError, TurnRecord, Write};
 
-use crate::kit::{World, instance, message, turn};
+use crate::kit::{World, creation, turn};
 
 fn submit(store: &dyn Store, lease: Lease, key: u64, change: Change) -> Result<(), StoreError> {
     let (answer, outcome) = std::sync::mpsc::channel();
@@ -19,7 +19,7 @@ fn submit(store: &dyn Store, lease: Lease, key: u64, change: Change) -> Result<(
 async fn memory_fails_as_it_is_told() {
     let store = Memory::new();
     let lease = store.acquire("tests").await.unwrap()[0];
-    let create = Change::Create { instance: instance("a"), replaces: None, message: message(1, "{}") };
+    let create = creation("a", None, 1);
     store.fail_next(StoreError::Full);
     assert_eq!(submit(&store, lease, 1, create.clone()), Err(StoreError::Full));
     assert_eq!(store.find("a").await, Ok(None));

@@ -2,7 +2,7 @@
 
 use fermata::store::{Change, Lease, StoreError};
 
-use crate::kit::{instance, message, on_every_back_end, turn};
+use crate::kit::{arrival, creation, on_every_back_end, turn};
 
 on_every_back_end! {
     async fn acquiring_anew_fences_the_writes_of_before(world) {
@@ -14,9 +14,11 @@ on_every_back_end! {
         let before = world.load(key).await;
 
         let fenced = Err(StoreError::Fenced(old.partition));
-        let create = Change::Create { instance: instance("b"), replaces: None, message: message(500, "{}") };
+        let create = creation("b", None, 500);
         assert_eq!(world.queue(old, 400, create.clone()).await.unwrap(), fenced);
-        assert_eq!(world.queue(old, key, Change::Accept { message: message(501, "{}") }).await.unwrap(), fenced);
+        assert_eq!(world.queue(old, key, arrival(501)).await.unwrap(), fenced);
+        assert_eq!(world.queue(old, key, Change::Remove).await.unwrap(), fenced);
+        assert_eq!(world.queue(old, key, Change::Discard { sent: 501 }).await.unwrap(), fenced);
         assert_eq!(world.queue(old, key, Change::Turn(turn(0))).await.unwrap(), fenced);
         assert_eq!(world.queue(old, key, Change::Park { reason: Some(String::new()) }).await.unwrap(), fenced);
         assert_eq!(world.load(key).await, before);
@@ -35,7 +37,7 @@ on_every_back_end! {
         let outcomes: Vec<_> = (0..9)
             .map(|place| {
                 let lease = if place == 4 { bad } else { good };
-                world.queue(lease, key, Change::Accept { message: message(1_000 + place, "{}") })
+                world.queue(lease, key, arrival(1_000 + place))
             })
             .collect();
         for (place, outcome) in outcomes.into_iter().enumerate() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use fermata::store::embedded::Embedded;
 use fermata::store::memory::Memory;
 use fermata::store::{
-    Change, InstanceKey, Lease, Loaded, NewActivity, NewInstance, Store, StoreError, StoredMessage, TurnRecord, Write,
-    partition_of,
+    Change, InstanceKey, Lease, Loaded, NewActivity, NewInstance, Outgoing, Store, StoreError, StoredMessage,
+    TurnRecord, Write, partition_of,
 };
 use fermata_replay::{RuntimeStatus, Timestamp};
 use tempfile::TempDir;
@@ -76,13 +76,15 @@ impl World {
     pub async fn create(&self, id: &str, replaces: Option<InstanceKey>) -> Result<InstanceKey, StoreError> {
         let key = self.number().await;
         let message = message(self.number().await, r#"{"Started":{}}"#);
-        let change = Change::Create { instance: instance(id), replaces, message };
+        let change = Change::Create { instance: instance(id), replaces, message, sent: None };
         self.queue(self.lease(id), key, change).await.unwrap().map(|()| key)
     }
 
     pub async fn accept(&self, key: InstanceKey) -> Result<u64, StoreError> {
         let seq = self.number().await;
-        self.write(key, Change::Accept { message: message(seq, r#"{"EventRaised":{}}"#) }).await.map(|()| seq)
+        self.write(key, Change::Accept { message: message(seq, r#"{"EventRaised":{}}"#), sent: None })
+            .await
+            .map(|()| seq)
     }
 
     pub async fn turn(&self, key: InstanceKey, turn: TurnRecord) -> Result<(), StoreError> {
@@ -108,12 +110,26 @@ pub fn instance(id: &str) -> NewInstance {
     }
 }
 
+/// The write that makes an instance.
+pub fn creation(id: &str, replaces: Option<InstanceKey>, seq: u64) -> Change {
+    Change::Create { instance: instance(id), replaces, message: message(seq, "{}"), sent: None }
+}
+
+/// The write that a message arrives by.
+pub fn arrival(seq: u64) -> Change {
+    Change::Accept { message: message(seq, "{}"), sent: None }
+}
+
 pub fn message(seq: u64, body: &str) -> StoredMessage {
     StoredMessage { seq, at: Timestamp(2_000_000 + seq as i64), body: body.to_owned() }
 }
 
 pub fn activity(task: u32) -> NewActivity {
-    NewActivity { task, name: format!("Activity {task}"), input: format!("[{task}]") }
+    NewActivity { task, name: format!("Activity {task}"), input: format!("[{task}]"), attempt: 1, timeout: None }
+}
+
+pub fn outgoing(seq: u64, to: &str) -> Outgoing {
+    Outgoing { seq, to: to.to_owned(), body: format!("[{seq}]") }
 }
 
 /// A turn that changes nothing but the version.
@@ -122,11 +138,16 @@ pub fn turn(expected_version: u64) -> TurnRecord {
         expected_version,
         steps: None,
         consumed: Vec::new(),
+        returned: Vec::new(),
         status: RuntimeStatus::Running,
         updated: Timestamp(3_000_000 + expected_version as i64),
+        due: None,
+        module: None,
         custom_status: None,
         activities: Vec::new(),
         settled: Vec::new(),
+        outgoing: Vec::new(),
+        generation: None,
     }
 }
 

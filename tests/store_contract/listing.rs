@@ -17,7 +17,7 @@ async fn fill(world: &World) {
             execution: String::new(),
             created: Timestamp(number as i64 * 10),
         };
-        let change = Change::Create { instance, replaces: None, message: message(2_000 + number, "{}") };
+        let change = Change::Create { instance, replaces: None, message: message(2_000 + number, "{}"), sent: None };
         world.write(1_000 + number, change).await.unwrap();
         let status = STATUSES[number as usize % 3];
         let record = fermata::store::TurnRecord { status, ..turn(0) };

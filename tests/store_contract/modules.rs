@@ -1,9 +1,9 @@
 //! Modules are kept; the one deployed last is the active one.
 
-use fermata::store::{Module, ModuleInfo};
-use fermata_replay::Timestamp;
+use fermata::store::{Module, ModuleInfo, StoreError, TurnRecord};
+use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{World, on_every_back_end};
+use crate::kit::{World, on_every_back_end, turn};
 
 fn module(digest: &str, at: i64) -> Module {
     Module {
@@ -50,5 +50,37 @@ on_every_back_end! {
         world.store.deploy(module("aa", 1)).await.unwrap();
         assert_eq!(world.store.module_bytes("aa").await.unwrap().as_deref(), Some(&module("aa", 1).bytes[..]));
         assert_eq!(world.store.module_bytes("bb").await, Ok(None));
+    }
+}
+
+on_every_back_end! {
+    async fn a_module_goes_when_nobody_needs_it(world) {
+        assert_eq!(world.store.delete_module("d1").await, Err(StoreError::Missing));
+        for digest in ["d1", "d2"] {
+            world.store.deploy(module(digest, 1)).await.unwrap();
+        }
+        // One for each way to end, and two that have not.
+        let mut keys = Vec::new();
+        for status in RuntimeStatus::ALL.into_iter().filter(|status| status.is_final()) {
+            let key = world.create(status.name(), None).await.unwrap();
+            world.turn(key, TurnRecord { status, ..turn(0) }).await.unwrap();
+            keys.push((key, status));
+        }
+        let pending = world.create("pending", None).await.unwrap();
+        let running = world.create("running", None).await.unwrap();
+        world.turn(running, TurnRecord { status: RuntimeStatus::Suspended, ..turn(0) }).await.unwrap();
+        assert_eq!(world.store.delete_module("d1").await, Ok(3), "those that have not ended, and the one that failed");
+        assert!(world.store.module_bytes("d1").await.unwrap().is_some());
+
+        world.turn(running, TurnRecord { status: RuntimeStatus::Completed, ..turn(1) }).await.unwrap();
+        world.turn(pending, TurnRecord { module: Some("d2".to_owned()), ..turn(0) }).await.unwrap();
+        let failed = keys.iter().find(|(_, status)| *status == RuntimeStatus::Failed).unwrap().0;
+        world.turn(failed, TurnRecord { status: RuntimeStatus::Terminated, ..turn(1) }).await.unwrap();
+        assert_eq!(world.load(pending).await.instance.module, "d2");
+        assert_eq!(world.store.delete_module("d2").await, Ok(1));
+        assert_eq!(world.store.delete_module("d1").await, Ok(0));
+        assert_eq!(world.store.module_bytes("d1").await, Ok(None));
+        assert_eq!(deployed(&world).await, [("d2".to_owned(), 1)]);
+        assert_eq!(world.store.delete_module("d1").await, Err(StoreError::Missing));
     }
 }

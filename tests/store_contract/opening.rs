@@ -2,9 +2,9 @@
 
 use fermata::store::embedded::Embedded;
 use fermata::store::{Change, Filter, Module, StoreError, TurnRecord};
-use fermata_replay::Timestamp;
+use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{World, activity, turn};
+use crate::kit::{World, activity, outgoing, turn};
 
 #[tokio::test]
 async fn reopening_keeps_everything() {
@@ -18,6 +18,8 @@ async fn reopening_keeps_everything() {
             let record = TurnRecord {
                 steps: Some(format!("[{version}]")),
                 activities: vec![activity(version as u32)],
+                outgoing: vec![outgoing(10_000 * (number + 1) + version, "b")],
+                due: Some(Timestamp(version as i64)),
                 ..turn(version)
             };
             world.turn(key, record).await.unwrap();
@@ -25,6 +27,7 @@ async fn reopening_keeps_everything() {
         keys.push(key);
     }
     world.write(keys[3], Change::Park { reason: Some("why".to_owned()) }).await.unwrap();
+    world.turn(keys[2], TurnRecord { status: RuntimeStatus::Completed, ..turn(10) }).await.unwrap();
     let module = Module {
         digest: "d".to_owned(),
         bytes: vec![1, 2, 3].into(),
@@ -41,6 +44,8 @@ async fn reopening_keeps_everything() {
         }
         let listed = world.store.list(Filter::default()).await.unwrap();
         let waiting = (world.store.unread().await.unwrap(), world.store.open_activities().await.unwrap());
+        let times = (world.store.due(None, 100).await.unwrap(), world.store.ended(100).await.unwrap());
+        let waiting = (waiting, world.store.outbox().await.unwrap(), times);
         (loaded, listed, waiting, world.store.modules().await.unwrap(), world.store.module_bytes("d").await.unwrap())
     };
     let before = everything(&world).await;
@@ -75,7 +80,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     rusqlite::Connection::open(&path).unwrap().execute(raise, []).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let refused = Embedded::open(dir.path()).err().unwrap();
-    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 1 });
+    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 2 });
     assert!(refused.to_string().contains("run a newer host"));
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
@@ -122,4 +127,14 @@ async fn the_views_show_people_what_is_there() {
         "40 1970-01-01T00:00:01.500Z EventRaised [1]"
     );
     assert_eq!(text("SELECT body FROM v_inbox WHERE id = 'a'"), r#"{"Started":{}}"#);
+
+    let sending = TurnRecord { due: Some(Timestamp(2_500_000)), outgoing: vec![outgoing(900, "b")], ..turn(40) };
+    world.turn(key, sending).await.unwrap();
+    let waiting = "SELECT due || ' ' || (ended IS NULL) FROM v_instances WHERE id = 'a'";
+    assert_eq!(text(waiting), "1970-01-01T00:00:02.500Z 1");
+    assert_eq!(text("SELECT seq || ' ' || target || ' ' || body FROM v_outbox WHERE id = 'a'"), "900 b [900]");
+    let last = TurnRecord { status: RuntimeStatus::Failed, updated: Timestamp(3_000_000), ..turn(41) };
+    world.turn(key, last).await.unwrap();
+    let done = "SELECT ended || ' ' || (due IS NULL) FROM v_instances WHERE id = 'a'";
+    assert_eq!(text(done), "1970-01-01T00:00:03.000Z 1");
 }

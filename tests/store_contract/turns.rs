@@ -3,7 +3,7 @@
 use fermata::store::{Change, StoreError, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{activity, message, on_every_back_end, turn};
+use crate::kit::{activity, arrival, on_every_back_end, turn};
 
 on_every_back_end! {
     async fn all_of_a_turn_becomes_true(world) {
@@ -92,7 +92,7 @@ on_every_back_end! {
         let first = world.store.reserve(200).await.unwrap();
         let mut outcomes = Vec::new();
         for (seq, key) in (first..).zip(&keys) {
-            outcomes.push(world.queue(lease, *key, Change::Accept { message: message(seq, "{}") }));
+            outcomes.push(world.queue(lease, *key, arrival(seq)));
             let wrong = seq % 3 == 0;
             let record = TurnRecord {
                 steps: Some(format!("[{seq}]")),
@@ -104,12 +104,13 @@ on_every_back_end! {
         for (seq, (key, pair)) in (first..).zip(keys.iter().zip(outcomes.chunks_exact_mut(2))) {
             let [accepted, turned] = pair else { unreachable!() };
             assert_eq!(accepted.await.unwrap(), Ok(()));
+            let turned = turned.await.unwrap();
             let loaded = world.load(*key).await;
             if seq % 3 == 0 {
-                assert_eq!(turned.await.unwrap(), Err(StoreError::Conflict));
+                assert_eq!(turned, Err(StoreError::Conflict));
                 assert_eq!((loaded.history.len(), loaded.unread.len()), (0, 2));
             } else {
-                assert_eq!(turned.await.unwrap(), Ok(()));
+                assert_eq!(turned, Ok(()));
                 assert_eq!((loaded.history, loaded.unread.len()), (vec![format!("[{seq}]")], 1));
             }
         }
@@ -131,6 +132,16 @@ on_every_back_end! {
         let loaded = world.load(key).await;
         assert_eq!(loaded.instance.version, 50);
         assert_eq!(crate::kit::steps(&loaded.history), (0..50).map(serde_json::Value::from).collect::<Vec<_>>());
+    }
+}
+
+on_every_back_end! {
+    async fn an_instance_that_makes_a_turn_is_parked_no_more(world) {
+        let key = world.create("a", None).await.unwrap();
+        world.write(key, Change::Park { reason: Some("differs".to_owned()) }).await.unwrap();
+        world.turn(key, TurnRecord { due: Some(Timestamp(7)), ..turn(0) }).await.unwrap();
+        assert_eq!(world.load(key).await.instance.parked, None);
+        assert_eq!(world.store.due(None, 10).await.unwrap().len(), 1);
     }
 }
 

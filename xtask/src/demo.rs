@@ -14,7 +14,7 @@ use crate::{guests, project};
 const BASE: &str = "/runtime/webhooks/durabletask";
 
 pub fn run(check: bool) -> Result<()> {
-    let modules = guests::build(&guests::EXAMPLES)?;
+    let modules = guests::build(&guests::DEMO)?;
     let binary = project::host_binary()?;
     let data = project::root().join("target/demo-data");
     if data.exists() {

@@ -7,12 +7,14 @@ use fermata_guest_build::{BuildRequest, Toolchain};
 
 use crate::project::{root, target_dir};
 
-pub const EXAMPLES: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
+/// The examples that the demo shows.
+pub const DEMO: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
+const OTHER_EXAMPLES: [&str; 5] = ["phone-verification", "monitor", "fan-out", "saga", "shopping-cart"];
 const FOR_TESTS: [&str; 2] = ["test-guest-a", "test-guest-b"];
 
 /// Builds every guest.
 pub fn build_all() -> Result<Vec<PathBuf>> {
-    build(&[&EXAMPLES[..], &FOR_TESTS].concat())
+    build(&[&DEMO[..], &OTHER_EXAMPLES, &FOR_TESTS].concat())
 }
 
 /// Builds guests to `target/guests/<package>.wasm` in the checkout, whatever CARGO_TARGET_DIR says.

@@ -1,4 +1,4 @@
-//! Run an orchestrator in an ordinary test: feed it events, script its activities, look at what it does.
+//! Run an orchestrator in an ordinary test: feed it events, script its activities, let time pass, look at what it does.
 //!
 //! ```
 //! use fermata_guest::*;
@@ -18,47 +18,70 @@
 //! run.check_replay();
 //! # }
 //! ```
+//!
+//! Nothing here sleeps: time stands still until the test lets it pass, with [`Run::advance`] or [`Run::skip_to_next_timer`].
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fermata_guest::*;
+//!
+//! #[orchestrator]
+//! async fn nag(ctx: Context) -> Result<u32> {
+//!     let mut reminders = 0;
+//!     loop {
+//!         let paid = ctx.wait_external_event::<()>("Paid").timeout(Duration::from_secs(86_400));
+//!         match paid.await {
+//!             Err(error) if error.is_timeout() => reminders += 1,
+//!             result => return result.map(|()| reminders),
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() {
+//! let mut run = testing::start("nag", ());
+//! run.advance(Duration::from_secs(3 * 86_400));
+//! assert_eq!(run.waiting_for(), ["event Paid, timeout in 86400s"]);
+//! run.raise("Paid", ());
+//! assert_eq!(run.output::<u32>().unwrap(), 3);
+//! # }
+//! ```
+//!
+//! What keeps the history here, and decides which task is complete, is the core of the host itself.
 
+mod activities;
+mod children;
+mod control;
+mod convert;
+mod instance;
+mod life;
+mod look;
+mod time;
+mod words;
 mod world;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
+use fermata_replay::MessageBody;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::context::{ActivityContext, ActivityTask};
-use crate::error::Error;
-use crate::executor::{Executor, Step};
-use crate::host::Block;
-use crate::{Failure, Result, payload, registry};
-use world::{SharedWorld, World};
-
-/// What has happened to a run from outside, in order: the part of a history that a replay needs.
-#[derive(Clone, Debug)]
-enum Message {
-    Event { name: String, payload: String },
-    Activity { task: u32, outcome: Result<String, Box<Failure>> },
-    Time(Duration),
-}
+use crate::registry;
+use instance::Instance;
+use life::Life;
 
 /// A run of one orchestrator of this program, in a host that lives in memory.
 ///
-/// Misuse of the kit panics with a sentence, as an assertion does.
+/// Misuse of the kit panics with a sentence, as an assertion does. So does what a host would trap a guest for.
 pub struct Run {
-    orchestrator: String,
-    input: String,
-    world: SharedWorld,
-    executor: Option<Executor>,
-    blocked: Option<Block>,
-    result: Option<Result<String, Failure>>,
-    messages: Vec<Message>,
+    instance: Instance,
+    life: Life,
 }
 
-/// Starts the orchestrator of this name, and runs it until it waits or ends.
+/// Starts the orchestrator of this name, and runs it until it waits or ends. The clock stands at 2020-09-13T12:26:40Z.
 pub fn start(orchestrator: &str, input: impl Serialize) -> Run {
-    Run::launch(orchestrator, json(&input), false)
+    let executions = Rc::new(Cell::new(0));
+    Run::launch(Instance::new(orchestrator, "test-instance", None, executions), &json(&input))
 }
 
 /// The names of the orchestrators that this program holds, sorted.
@@ -72,201 +95,79 @@ pub fn activities() -> Vec<&'static str> {
 }
 
 impl Run {
-    fn launch(orchestrator: &str, input: String, replaying: bool) -> Self {
-        let mut run = Self {
-            orchestrator: orchestrator.to_owned(),
-            input: input.clone(),
-            world: World::shared(replaying),
-            executor: None,
-            blocked: None,
-            result: None,
-            messages: Vec::new(),
-        };
-        match Executor::start(orchestrator, input, Box::new(run.world.clone())) {
-            Ok(executor) => run.executor = Some(executor),
-            Err(failure) => run.result = Some(Err(failure)),
-        }
-        run.step();
+    fn launch(mut instance: Instance, input: &str) -> Self {
+        let life = instance.begin(input, 0, Vec::new());
+        let mut run = Self { instance, life };
+        run.go_on();
         run
     }
 
-    /// Raises an external event.
+    /// Raises an external event. Nothing happens where the orchestrator has ended, as a host refuses it then.
     pub fn raise(&mut self, name: &str, payload: impl Serialize) {
         self.raise_json(name, &json(&payload));
     }
 
     /// Raises an external event with a payload that is JSON already.
     pub fn raise_json(&mut self, name: &str, payload: &str) {
-        self.apply(Message::Event { name: name.to_owned(), payload: payload.to_owned() });
-    }
-
-    /// Lets time pass for the orchestrator.
-    pub fn advance(&mut self, duration: Duration) {
-        self.apply(Message::Time(duration));
-    }
-
-    /// The activities that have been called and not completed, oldest first: their names and inputs, as JSON.
-    pub fn open_activities(&self) -> Vec<(String, String)> {
-        let world = self.world.borrow();
-        world.open_activities().map(|task| world.activity(task)).collect()
-    }
-
-    /// Completes the oldest open call of this activity.
-    pub fn complete(&mut self, activity: &str, result: impl Serialize) {
-        let (task, outcome) = (self.open_activity(activity), Ok(json(&result)));
-        self.apply(Message::Activity { task, outcome });
-    }
-
-    /// Fails the oldest open call of this activity.
-    pub fn fail(&mut self, activity: &str, failure: Failure) {
-        let (task, outcome) = (self.open_activity(activity), Err(Box::new(failure)));
-        self.apply(Message::Activity { task, outcome });
-    }
-
-    /// Performs open activities with this program's own functions, oldest first, until none is open.
-    pub fn run_activities(&mut self) {
-        loop {
-            let Some(task) = self.world.borrow().open_activities().next() else {
-                return;
-            };
-            let outcome = self.perform(task).map_err(Box::new);
-            self.apply(Message::Activity { task, outcome });
+        if self.is_running() {
+            self.deliver(MessageBody::EventRaised { name: name.to_owned(), input: world::payload(payload) });
         }
-    }
-
-    fn perform(&self, task: u32) -> Result<String, Failure> {
-        let (name, input) = self.world.borrow().activity(task);
-        let entry = registry::activity(&name).unwrap_or_else(|| panic!("this program holds no activity `{name}`"));
-        let activity = ActivityTask {
-            name,
-            input,
-            task_key: format!("{}:{task}", World::INSTANCE_ID),
-            instance_id: World::INSTANCE_ID.to_owned(),
-            attempt: 1,
-        };
-        let context = ActivityContext { host: Rc::new(RefCell::new(self.world.clone())), activity: Rc::new(activity) };
-        (entry.run)(context).map_err(Error::into_outgoing)
-    }
-
-    fn open_activity(&self, name: &str) -> u32 {
-        let world = self.world.borrow();
-        let found = world.open_activities().find(|task| world.activity(*task).0 == name);
-        found.unwrap_or_else(|| panic!("no call of activity `{name}` is open"))
-    }
-
-    /// Whether the orchestrator has not ended.
-    pub fn is_running(&self) -> bool {
-        self.result.is_none()
-    }
-
-    /// What the orchestrator returned.
-    pub fn output<T: DeserializeOwned>(&self) -> Result<T> {
-        match &self.result {
-            None => panic!("orchestrator `{}` is still running: it waits at {:?}", self.orchestrator, self.blocked),
-            Some(Err(failure)) => Err(failure.clone().into()),
-            Some(Ok(json)) => payload::decode(json, || format!("output of orchestrator `{}`", self.orchestrator)),
-        }
-    }
-
-    /// The custom status, as JSON, where the orchestrator has set one.
-    pub fn custom_status(&self) -> Option<String> {
-        self.world.borrow().custom_status.clone()
-    }
-
-    /// The lines that orchestrator and activities have logged, such as `info: done`.
-    pub fn logged(&self) -> Vec<String> {
-        self.world.borrow().logged.clone()
-    }
-
-    /// Every call to the host so far that a history records or that waits, in order, in words such as `0 = wait Approval`.
-    pub fn calls(&self) -> Vec<String> {
-        self.world.borrow().calls.clone()
     }
 
     /// Brings the orchestrator back from what has happened so far, as a host does after a restart.
     pub fn replay(&self) -> Self {
-        self.replay_of(self.messages.len())
+        let instance = self.instance.twin();
+        let life = instance.revive();
+        let mut run = Self { instance, life };
+        run.go_on();
+        run
     }
 
-    /// Replays what has happened, and every beginning of it, and compares what the orchestrator asks of the host.
+    /// Replays what has happened, and every beginning of it, and compares what the orchestrator asks of the host; the generations
+    /// before this one as well.
     ///
     /// # Panics
     /// Where one of them differs: the orchestrator depends on something besides its history.
     pub fn check_replay(&self) {
-        let calls = self.calls();
-        for length in 0..=self.messages.len() {
-            let replayed = self.replay_of(length).calls();
-            let same = if length == self.messages.len() { replayed == calls } else { calls.starts_with(&replayed) };
-            assert!(
-                same,
-                "orchestrator `{}` is not deterministic: after {length} messages it did\n  {}\nand at first\n  {}",
-                self.orchestrator,
-                replayed.join("\n  "),
-                calls.join("\n  "),
-            );
+        let current = life::Played { history: self.instance.history.clone(), calls: self.life.calls() };
+        for played in self.instance.past.iter().chain([&current]) {
+            played.check(&self.instance.orchestrator, &self.instance.id);
         }
     }
 
-    fn replay_of(&self, length: usize) -> Self {
-        let mut replayed = Self::launch(&self.orchestrator, self.input.clone(), true);
-        for message in &self.messages[..length] {
-            replayed.apply(message.clone());
-        }
-        replayed.world.borrow_mut().replaying = false;
-        replayed
+    /// Gives the instance a message, and lets it go on.
+    fn deliver(&mut self, body: MessageBody) {
+        let message = self.instance.receive(body);
+        self.life.push(message);
+        self.go_on();
     }
 
-    fn apply(&mut self, message: Message) {
-        let mut world = self.world.borrow_mut();
-        match message.clone() {
-            Message::Event { name, payload } => world.raise(name, payload),
-            Message::Activity { task, outcome } => world.complete_activity(task, outcome),
-            Message::Time(duration) => world.now = world.now + duration,
-        }
-        drop(world);
-        self.messages.push(message);
-        self.step();
-    }
-
-    /// Runs the orchestrator until the world has no answer for it.
-    fn step(&mut self) {
-        let Some(executor) = &mut self.executor else {
-            return;
-        };
-        if let Some(block) = self.blocked.take() {
-            let Some(answer) = self.world.borrow_mut().answer(&block) else {
-                self.blocked = Some(block);
+    /// Runs the guest, and its next generations, until they have used up all messages.
+    fn go_on(&mut self) {
+        // One that waits for anything from outside gets here only as often as the test does something.
+        const RESTLESS: u32 = 10_000;
+        for _ in 0..RESTLESS {
+            let turn = self.life.resume(Some(self.instance.now));
+            let next = turn.next.clone();
+            let to_itself = self.instance.enter(turn);
+            if to_itself.is_empty() && next.is_none() {
                 return;
-            };
-            executor.resume(block, answer);
-        }
-        loop {
-            match executor.step() {
-                Step::Done(result) => {
-                    self.result = Some(result);
-                    self.executor = None;
-                    return;
-                }
-                Step::Blocked(block) => {
-                    self.world.borrow_mut().blocked(&block);
-                    let Some(answer) = self.world.borrow_mut().answer(&block) else {
-                        self.blocked = Some(block);
-                        return;
-                    };
-                    executor.resume(block, answer);
-                }
+            }
+            if let Some(next) = next {
+                let played = std::mem::take(&mut self.instance.history);
+                self.instance.past.push(life::Played { history: played, calls: self.life.calls() });
+                let generation = self.instance.past.len() as u64;
+                self.life = self.instance.begin(next.input.as_str(), generation, next.carried);
+            }
+            for event in to_itself {
+                let message = self.instance.receive(event);
+                self.life.push(message);
             }
         }
-    }
-}
-
-/// A guest that is dropped is evicted, which no part of it notices: what its destructors would ask of the host is not heard.
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.world.borrow_mut().evicted = true;
+        panic!("orchestrator `{}` continues as new for ever, and waits for nothing", self.instance.orchestrator);
     }
 }
 
 fn json(value: &impl Serialize) -> String {
-    payload::encode(value).unwrap_or_else(|error| panic!("this value cannot be written as JSON: {error}"))
+    crate::payload::encode(value).unwrap_or_else(|error| panic!("this value cannot be written as JSON: {error}"))
 }

@@ -1,124 +1,54 @@
-//! The host of the testing kit: events, tasks and their order of completion.
+//! The native twin of the host's imports: each is a call of [`Execution`], as it is for a guest in wasm.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::task::Poll;
 
-use crate::host::{Answer, Block, Handle, Host, Outcome};
-use crate::{Failure, Level, Timestamp};
+use fermata_replay::{Execution, Message, Payload, Start, State, Step, Stop, Turn};
+
+use super::convert::{self, instant, outcome};
+use super::words;
+use crate::host::{Answer, Block, Handle, Host, NextGeneration, Outcome};
+use crate::{Failure, Level, RetryPolicy, Timestamp};
 
 pub(super) type SharedWorld = Rc<RefCell<World>>;
 
-struct TaskRecord {
-    subject: Subject,
-    result: Option<Completion>,
-    /// One of the waiting calls has returned it.
-    handed_over: bool,
-    taken: bool,
-    cancelled: bool,
-}
+/// Lines that were logged; one log for all the lives of a run.
+pub(super) type Log = Rc<RefCell<Vec<String>>>;
 
-#[derive(Clone)]
-enum Subject {
-    Wait { name: String },
-    Activity { name: String, input: String },
-}
+/// What a guest may make its custom status of, in bytes.
+const CUSTOM_STATUS_BYTES: usize = 16 << 10;
 
-struct Completion {
-    number: usize,
-    outcome: Outcome,
-    /// The place of the event in the order of arrival.
-    event: usize,
-}
+/// The longest name or id, in bytes.
+const NAME_BYTES: usize = 256;
 
-struct Event {
-    place: usize,
-    name: String,
-    payload: String,
-}
-
+/// What one life of a guest knows of the host.
 pub(super) struct World {
-    tasks: Vec<TaskRecord>,
-    /// Completed tasks, in order, to be handed over.
-    completed: VecDeque<Handle>,
-    completions: usize,
-    /// Open waits by the name of their event in lower case, oldest first; some of them are closed by now.
-    waits: HashMap<String, Vec<Handle>>,
-    /// Events that no wait has, in the order of arrival.
-    buffer: Vec<Event>,
-    events: usize,
+    pub(super) execution: Execution,
+    instance_id: Rc<str>,
     guids: u32,
-    pub(super) now: Timestamp,
-    pub(super) replaying: bool,
+    /// Nothing that the guest asks is heard any more: it has ended, or is dropped.
     pub(super) evicted: bool,
     pub(super) calls: Vec<String>,
-    pub(super) logged: Vec<String>,
-    pub(super) custom_status: Option<String>,
+    log: Log,
 }
 
 impl World {
-    pub(super) const INSTANCE_ID: &str = "test-instance";
-
-    pub(super) fn shared(replaying: bool) -> SharedWorld {
-        Rc::new(RefCell::new(Self {
-            tasks: Vec::new(),
-            completed: VecDeque::new(),
-            completions: 0,
-            waits: HashMap::new(),
-            buffer: Vec::new(),
-            events: 0,
-            guids: 0,
-            now: Timestamp::from_millis(1_600_000_000_000.0),
-            replaying,
-            evicted: false,
-            calls: Vec::new(),
-            logged: Vec::new(),
-            custom_status: None,
-        }))
+    pub(super) fn shared(instance_id: Rc<str>, history: Vec<Step>, log: Log) -> SharedWorld {
+        let execution = Execution::new(history);
+        Rc::new(RefCell::new(Self { execution, instance_id, guids: 0, evicted: false, calls: Vec::new(), log }))
     }
 
-    pub(super) fn raise(&mut self, name: String, payload: String) {
-        let place = self.events;
-        self.events += 1;
-        self.offer(Event { place, name, payload });
+    pub(super) fn push(&mut self, message: Message) {
+        self.execution.push(message);
     }
 
-    /// Binds an event to the newest open wait for its name, or keeps it at its place in the order of arrival.
-    fn offer(&mut self, event: Event) {
-        let waits = self.waits.entry(event.name.to_lowercase()).or_default();
-        while let Some(wait) = waits.pop() {
-            if self.tasks[wait as usize].is_open() {
-                return self.complete(wait, Ok(event.payload), event.place);
-            }
-        }
-        let place = self.buffer.partition_point(|kept| kept.place < event.place);
-        self.buffer.insert(place, event);
+    pub(super) fn take_turn(&mut self) -> Turn {
+        self.execution.take_turn()
     }
 
-    pub(super) fn complete_activity(&mut self, task: Handle, outcome: Outcome) {
-        if self.tasks[task as usize].is_open() {
-            self.complete(task, outcome, 0);
-        }
-    }
-
-    fn complete(&mut self, task: Handle, outcome: Outcome, event: usize) {
-        self.tasks[task as usize].result = Some(Completion { number: self.completions, outcome, event });
-        self.completions += 1;
-        self.completed.push_back(task);
-    }
-
-    pub(super) fn open_activities(&self) -> impl Iterator<Item = Handle> + '_ {
-        let open =
-            |(_, task): &(usize, &TaskRecord)| task.is_open() && matches!(task.subject, Subject::Activity { .. });
-        self.tasks.iter().enumerate().filter(open).map(|(handle, _)| handle as Handle)
-    }
-
-    /// The name and the input of an activity.
-    pub(super) fn activity(&self, task: Handle) -> (String, String) {
-        match &self.tasks[task as usize].subject {
-            Subject::Activity { name, input } => (name.clone(), input.clone()),
-            Subject::Wait { name } => panic!("task {task} is the wait for event `{name}`"),
-        }
+    pub(super) fn state(&self) -> &State {
+        self.execution.state()
     }
 
     /// Notes a call that waits.
@@ -133,75 +63,76 @@ impl World {
 
     /// The answer to a call that waits, once there is one.
     pub(super) fn answer(&mut self, block: &Block) -> Option<Answer> {
+        let execution = &mut self.execution;
         match block {
             Block::Await(task) => {
-                self.tasks[*task as usize].result.as_ref()?;
-                self.hand_over(*task);
-                Some(Answer::Outcome(self.take(*task)?))
+                let polled = execution.poll_task(*task);
+                self.ready(polled).map(outcome).map(Answer::Outcome)
             }
-            Block::Any(_, tasks) => self.first(tasks).map(Answer::Task),
-            Block::All(_, tasks) => self.all(tasks).map(Answer::Payloads),
-            Block::Next => self.next().map(Answer::Task),
-        }
-    }
-
-    fn first(&mut self, tasks: &[Handle]) -> Option<Handle> {
-        let completed = |task: &Handle| Some((self.tasks[*task as usize].result.as_ref()?.number, *task));
-        let (_, winner) = tasks.iter().filter_map(completed).min()?;
-        self.hand_over(winner);
-        Some(winner)
-    }
-
-    fn all(&mut self, tasks: &[Handle]) -> Option<Result<Vec<String>, Box<Failure>>> {
-        let results = || tasks.iter().map(|task| self.tasks[*task as usize].result.as_ref());
-        let failed = results().flatten().filter_map(|result| Some((result.number, result.outcome.as_ref().err()?)));
-        if let Some((_, failure)) = failed.min_by_key(|(number, _)| *number) {
-            return Some(Err(failure.clone()));
-        }
-        if results().any(|result| result.is_none()) {
-            return None;
-        }
-        tasks.iter().for_each(|task| self.hand_over(*task));
-        tasks.iter().map(|task| self.take(*task)).collect()
-    }
-
-    fn next(&mut self) -> Option<Handle> {
-        loop {
-            let task = self.completed.pop_front()?;
-            let record = &mut self.tasks[task as usize];
-            if !record.handed_over && !record.cancelled {
-                record.handed_over = true;
-                return Some(task);
+            Block::Any(_, tasks) => {
+                let polled = execution.poll_any(tasks);
+                self.ready(polled).map(Answer::Task)
+            }
+            Block::All(_, tasks) => {
+                let polled = execution.poll_all(tasks);
+                let texts =
+                    |payloads: Vec<Payload>| payloads.iter().map(|payload| payload.as_str().to_owned()).collect();
+                let results = self.ready(polled)?;
+                Some(Answer::Payloads(results.map(texts).map_err(|failure| Box::new(failure.into()))))
+            }
+            Block::Next => {
+                let polled = execution.poll_next();
+                self.ready(polled).map(Answer::Task)
             }
         }
     }
 
-    fn hand_over(&mut self, task: Handle) {
-        self.tasks[task as usize].handed_over = true;
+    /// Enters how the orchestrator ended.
+    pub(super) fn end(&mut self, result: Result<String, Failure>) {
+        let result = result.map_err(Box::new);
+        let ended = self.execution.end(convert::result(&result));
+        self.heard(ended);
     }
 
-    fn take(&mut self, task: Handle) -> Option<Outcome> {
-        let record = &mut self.tasks[task as usize];
-        let outcome = record.result.as_ref()?.outcome.clone();
-        record.taken = true;
-        Some(outcome)
+    /// Enters that the orchestrator goes on in its next generation.
+    pub(super) fn continue_as_new(&mut self, next: &NextGeneration) {
+        let ended = self.execution.continue_as_new(payload(&next.input), next.same_module);
+        self.heard(ended);
     }
 
-    fn record(&mut self, call: impl Into<String>) {
-        if !self.evicted {
-            self.calls.push(call.into());
+    /// Applies the messages that concern no guest.
+    pub(super) fn absorb(&mut self) {
+        let absorbed = self.execution.absorb();
+        self.heard(absorbed);
+    }
+
+    fn start(&self) -> &Start {
+        self.state().start().expect("the guest runs, so it was started")
+    }
+
+    fn record(&mut self, call: impl FnOnce(Timestamp) -> String) {
+        let now = instant(self.state().now());
+        self.calls.push(call(now));
+    }
+
+    fn ready<R>(&mut self, polled: Poll<Result<R, Stop>>) -> Option<R> {
+        match polled {
+            Poll::Pending => None,
+            Poll::Ready(answer) => Some(self.heard(answer)),
         }
     }
 
-    fn create(&mut self, subject: Subject) -> Handle {
-        self.tasks.push(TaskRecord { subject, result: None, handed_over: false, taken: false, cancelled: false });
-        (self.tasks.len() - 1) as Handle
-    }
-}
-
-impl TaskRecord {
-    fn is_open(&self) -> bool {
-        self.result.is_none() && !self.cancelled
+    /// What the host would trap the guest for, or park the instance, fails the test. The guest's destructors are not heard any more.
+    fn heard<R>(&mut self, answer: Result<R, Stop>) -> R {
+        answer.unwrap_or_else(|stop| {
+            self.evicted = true;
+            match stop {
+                Stop::Misuse(reason) => panic!("{reason}"),
+                Stop::Mismatch(mismatch) => {
+                    panic!("orchestrator `{}` is not deterministic: {mismatch}", self.start().name)
+                }
+            }
+        })
     }
 }
 
@@ -209,85 +140,158 @@ impl Host for SharedWorld {
     fn wait_external_event(&mut self, name: &str) -> Handle {
         check_name("event", name);
         let world = &mut *self.borrow_mut();
-        let handle = world.create(Subject::Wait { name: name.to_owned() });
-        world.record(format!("{handle} = wait {name}"));
-        let key = name.to_lowercase();
-        match world.buffer.iter().position(|event| event.name.to_lowercase() == key) {
-            Some(index) => {
-                let event = world.buffer.remove(index);
-                world.complete(handle, Ok(event.payload), event.place);
-            }
-            None => world.waits.entry(key).or_default().push(handle),
-        }
-        handle
+        let created = world.execution.wait_external_event(name);
+        let task = world.heard(created);
+        world.record(|_| words::wait(task, name));
+        task
     }
 
     fn call_activity(&mut self, name: &str, input: &str) -> Handle {
         check_name("activity", name);
         let world = &mut *self.borrow_mut();
-        let handle = world.create(Subject::Activity { name: name.to_owned(), input: input.to_owned() });
-        world.record(format!("{handle} = call {name} {input}"));
-        handle
+        let created = world.execution.call_activity(name, payload(input));
+        let task = world.heard(created);
+        world.record(|_| words::call(task, name, input));
+        task
+    }
+
+    fn call_sub_orchestrator(&mut self, name: &str, input: &str, instance_id: Option<&str>) -> Handle {
+        check_name("sub-orchestration", name);
+        check_id(instance_id);
+        let world = &mut *self.borrow_mut();
+        let created = world.execution.call_sub_orchestrator(name, instance_id, payload(input));
+        let task = world.heard(created);
+        world.record(|_| words::child(task, name, input));
+        task
+    }
+
+    fn create_timer(&mut self, due: Timestamp) -> Handle {
+        let world = &mut *self.borrow_mut();
+        let created = world.execution.create_timer(convert::due(due));
+        let task = world.heard(created);
+        world.record(|now| words::timer(task, due, now));
+        task
+    }
+
+    fn set_retry(&mut self, task: Handle, policy: &RetryPolicy) {
+        let world = &mut *self.borrow_mut();
+        let set = world.execution.set_retry(task, policy.into());
+        world.heard(set);
+        world.record(|_| words::retry(task));
+    }
+
+    fn set_timeout(&mut self, task: Handle, due: Timestamp, default: Option<&str>) {
+        let world = &mut *self.borrow_mut();
+        let set = world.execution.set_timeout(task, convert::due(due), default.map(payload));
+        world.heard(set);
+        world.record(|now| words::timeout(task, due, now, default));
+    }
+
+    fn start_orchestrator(&mut self, name: &str, input: &str, instance_id: Option<&str>) -> String {
+        check_name("orchestrator", name);
+        check_id(instance_id);
+        let world = &mut *self.borrow_mut();
+        let started = world.execution.start_orchestrator(name, instance_id, payload(input));
+        let instance = world.heard(started);
+        world.record(|_| words::start(name, &instance, input));
+        instance
+    }
+
+    fn raise_event(&mut self, instance_id: &str, name: &str, text: &str) {
+        check_name("event", name);
+        check_id(Some(instance_id));
+        let world = &mut *self.borrow_mut();
+        let raised = world.execution.raise_event(instance_id, name, payload(text));
+        world.heard(raised);
+        world.record(|_| words::send(name, instance_id, text));
     }
 
     fn task_any(&mut self, tasks: &[Handle]) -> Handle {
         let world = &mut *self.borrow_mut();
-        world.record(format!("any of {tasks:?}"));
-        world.first(tasks).expect("the executor asks only where a task is complete")
+        world.record(|_| format!("any of {tasks:?}"));
+        let first = world.execution.poll_any(tasks);
+        world.ready(first).expect("the executor asks only where a task is complete")
     }
 
     fn task_result(&mut self, task: Handle) -> Option<Outcome> {
         let world = &mut *self.borrow_mut();
-        world.record(format!("result of {task}"));
-        world.take(task)
+        world.record(|_| format!("result of {task}"));
+        let result = world.execution.task_result(task);
+        world.heard(result).map(outcome)
     }
 
     fn cancel_task(&mut self, task: Handle) -> bool {
         let world = &mut *self.borrow_mut();
-        world.record(format!("cancel {task}"));
-        let record = &mut world.tasks[task as usize];
-        if record.taken || record.cancelled || world.evicted {
+        if world.evicted {
             return false;
         }
-        record.cancelled = true;
-        if let (Subject::Wait { name }, Some(bound)) = (&record.subject, record.result.take()) {
-            let payload = bound.outcome.expect("a wait cannot fail");
-            let event = Event { place: bound.event, name: name.clone(), payload };
-            world.offer(event);
-        }
-        true
+        world.record(|_| words::cancel(task));
+        let cancelled = world.execution.cancel(task);
+        world.heard(cancelled)
     }
 
     fn instance_id(&mut self) -> String {
-        World::INSTANCE_ID.to_owned()
+        self.borrow().instance_id.to_string()
+    }
+
+    fn parent_instance_id(&mut self) -> Option<String> {
+        self.borrow().start().parent.as_ref().map(|parent| parent.instance.clone())
+    }
+
+    fn execution_id(&mut self) -> String {
+        self.borrow().start().execution.clone()
+    }
+
+    fn orchestrator_name(&mut self) -> String {
+        self.borrow().start().name.clone()
+    }
+
+    fn module_digest(&mut self) -> String {
+        self.borrow().state().module().to_owned()
     }
 
     fn current_utc_time(&mut self) -> Timestamp {
-        self.borrow().now
+        instant(self.borrow().state().now())
     }
 
     fn new_guid(&mut self) -> String {
         let mut world = self.borrow_mut();
         world.guids += 1;
-        format!("00000000-0000-4000-8000-{:012x}", world.guids)
+        let execution = world.start().execution.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
+        format!("{execution:08x}-0000-5000-8000-{:012x}", world.guids)
     }
 
     fn is_replaying(&mut self) -> bool {
-        self.borrow().replaying
+        self.borrow().execution.is_replaying()
     }
 
     fn set_custom_status(&mut self, status: &str) {
-        self.borrow_mut().custom_status = Some(status.to_owned());
+        assert!(status.len() <= CUSTOM_STATUS_BYTES, "a custom status has at most {CUSTOM_STATUS_BYTES} bytes");
+        self.borrow_mut().execution.set_custom_status(payload(status));
     }
 
     fn log(&mut self, level: Level, message: &str) {
-        let mut world = self.borrow_mut();
-        if !world.replaying {
-            world.logged.push(format!("{}: {message}", format!("{level:?}").to_lowercase()));
+        let world = self.borrow();
+        if !world.execution.is_replaying() {
+            world.log.borrow_mut().push(format!("{}: {message}", format!("{level:?}").to_lowercase()));
         }
     }
 }
 
+/// JSON that serde has written, or that was read as JSON before.
+pub(super) fn payload(text: &str) -> Payload {
+    Payload::parse(text).unwrap_or_else(|error| panic!("a payload is {error}: {text}"))
+}
+
 fn check_name(what: &str, name: &str) {
-    assert!(!name.is_empty() && name.len() <= 256, "the name of an {what} has 1 to 256 bytes");
+    assert!((1..=NAME_BYTES).contains(&name.len()), "the name of an {what} has 1 to {NAME_BYTES} bytes");
+}
+
+fn check_id(id: Option<&str>) {
+    let allowed = |c: char| !c.is_control() && !matches!(c, '/' | '\\' | '#' | '?');
+    let fits = |id: &str| (1..=NAME_BYTES).contains(&id.len()) && id.chars().all(allowed) && !id.starts_with('@');
+    assert!(
+        id.is_none_or(fits),
+        "an instance id has 1 to {NAME_BYTES} bytes, no / \\ # ? or control characters, and no @ in front"
+    );
 }

@@ -1,16 +1,20 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Failure, MessageBody, Payload, TaskId, Timestamp};
+use crate::{Failure, Message, MessageBody, Payload, RetryPolicy, TaskId, Timestamp};
 
 /// One message applied to the history, and all that the guest did about it: the unit of history.
 ///
 /// Persisted: append new fields with a default, never reinterpret one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The message's place in the order of arrival.
+    /// The message's place in the order of arrival. A deadline that passed has none: it stands at the place of the step before.
     pub seq: u64,
     /// The time the guest sees in this step; never less than the step before.
     pub at: Timestamp,
+    /// When the message was accepted, where that was before the time of the step: it waited while the instance was suspended, it is
+    /// applied again after a rewind, or the clock went back. It decides what the message comes before when it is applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Timestamp>,
     pub message: MessageBody,
     /// In the order the guest made them. Empty where the guest stayed blocked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -18,6 +22,21 @@ pub struct Step {
     /// The custom status that the guest set last in this step. Not compared on replay.
     #[serde(default, deserialize_with = "even_null", skip_serializing_if = "Option::is_none")]
     pub custom_status: Option<Payload>,
+}
+
+impl Step {
+    /// A message as it is applied at `now`, or later.
+    pub(crate) fn of(message: Message, now: Timestamp) -> Step {
+        let Message { seq, at: accepted, body: message } = message;
+        let at = now.max(accepted);
+        let accepted = (accepted < at && !message.passes_by_itself()).then_some(accepted);
+        Step { seq, at, accepted, message, decisions: Vec::new(), custom_status: None }
+    }
+
+    /// The message, as it was accepted.
+    pub(crate) fn as_accepted(&self) -> Message {
+        Message { seq: self.seq, at: self.accepted.unwrap_or(self.at), body: self.message.clone() }
+    }
 }
 
 /// A status that is there is a status, JSON null too: serde would read that as none.
@@ -52,6 +71,57 @@ pub enum Decision {
     },
     Failed {
         failure: Failure,
+    },
+    TimerCreated {
+        task: TaskId,
+        due: Timestamp,
+    },
+    /// A child with a result that the guest can wait for.
+    ChildStarted {
+        task: TaskId,
+        name: String,
+        /// The child's instance id.
+        instance: String,
+        input: Payload,
+    },
+    /// How the attempts at an activity or a child go. Only in the step that created it. Not compared on replay, the task aside.
+    RetrySet {
+        task: TaskId,
+        policy: RetryPolicy,
+    },
+    /// At `due` the task ends: with the default where there is one, else with a failure.
+    TimeoutSet {
+        task: TaskId,
+        due: Timestamp,
+        #[serde(default, deserialize_with = "even_null", skip_serializing_if = "Option::is_none")]
+        default: Option<Payload>,
+    },
+    /// An instance was started that nobody waits for.
+    InstanceStarted {
+        name: String,
+        instance: String,
+        input: Payload,
+    },
+    /// An external event was raised for another instance.
+    EventSent {
+        instance: String,
+        name: String,
+        input: Payload,
+    },
+    /// This generation is over, and the next begins with this input.
+    ContinuedAsNew {
+        input: Payload,
+        /// The next generation runs the code of this one, not the newest.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same_module: bool,
+    },
+    /// Made by the host, in the step of a `Rewound`: the steps that count end before this one, and this step takes its place.
+    Undone {
+        /// An index into the steps that count.
+        from: usize,
+        /// Tasks that are open again and were tried again in what was undone, each with its latest attempt: no number is given twice.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attempts: Vec<(TaskId, u32)>,
     },
 }
 

@@ -8,28 +8,37 @@
 //! There is no I/O here, no clock, no randomness, no async runtime and no wasm: `Cargo.toml` proves it. A plain Rust
 //! function can play the guest, see `tests/`.
 
+mod deadlines;
 mod decision;
+mod effects;
 mod execution;
 mod failure;
+mod inbox;
 mod mailbox;
 mod message;
 mod mismatch;
+mod open_task;
 mod payload;
+mod retry;
 mod state;
 mod status;
 mod task;
 mod time;
 mod turn;
+mod undo;
 
 pub use decision::{BlockedOn, Decision, Step};
 pub use execution::{Execution, Stop};
 pub use failure::{Failure, kind};
 pub use mailbox::fold_name;
-pub use message::{Message, MessageBody, Start};
+pub use message::{Caller, Control, Deadline, Message, MessageBody, Parent, Start, TaskEnded};
 pub use mismatch::{Ask, Mismatch};
+pub use open_task::{OpenKind, OpenTask};
 pub use payload::{InvalidPayload, MAX_DEPTH, Payload};
-pub use state::{BufferedEvent, State};
+pub use retry::RetryPolicy;
+pub use state::{BufferedEvent, End, State};
 pub use status::RuntimeStatus;
 pub use task::{Outcome, TaskId};
-pub use time::Timestamp;
-pub use turn::{ScheduledActivity, Turn};
+pub use time::{Span, Timestamp};
+pub use turn::{ChildStart, NextGeneration, Outgoing, OutgoingBody, ScheduledActivity, Turn};
+pub use undo::rewind;

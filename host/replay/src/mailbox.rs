@@ -76,11 +76,6 @@ impl Mailbox {
         });
     }
 
-    /// Open waits of all names.
-    pub fn open_waits(&self) -> impl Iterator<Item = TaskId> {
-        self.slots.values().flat_map(|slot| slot.open.iter().copied())
-    }
-
     /// Buffered events of all names.
     pub fn buffered(&self) -> impl Iterator<Item = (u64, &Buffered)> {
         self.slots.values().flat_map(|slot| slot.buffered.iter().map(|(seq, event)| (*seq, event)))

@@ -2,11 +2,13 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockedOn, Decision, Stop};
+use crate::{BlockedOn, Decision, Payload, Stop, Timestamp, kind};
 
 /// History says one thing and the guest did another: the module does not fit the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mismatch {
+    /// Which step diverged, from 1; what a rewind has undone is not counted.
+    pub step: u64,
     /// The sequence of the message whose step diverged.
     pub seq: u64,
     /// The place among that step's decisions, from 0.
@@ -16,10 +18,16 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    pub(crate) fn stop(seq: u64, position: usize, history: Option<&Decision>, guest: Option<&Decision>) -> Stop {
+    pub(crate) fn stop(
+        step: u64,
+        seq: u64,
+        position: usize,
+        history: Option<&Decision>,
+        guest: Option<&Decision>,
+    ) -> Stop {
         let (mut history, mut guest) = (history.map(Ask::from), guest.map(Ask::from));
         shorten(&mut history, &mut guest);
-        Stop::Mismatch(Box::new(Mismatch { seq, position, history, guest }))
+        Stop::Mismatch(Box::new(Mismatch { step, seq, position, history, guest }))
     }
 }
 
@@ -60,6 +68,37 @@ impl From<&Decision> for Ask {
                 };
                 Ask::new("block", &[("on", on)])
             }
+            Decision::TimerCreated { task, due } => {
+                Ask::new("create timer", &[("task", task.to_string()), ("due", micros(due))])
+            }
+            Decision::ChildStarted { task, name, instance, input } => Ask::new(
+                "call sub-orchestrator",
+                &[
+                    ("task", task.to_string()),
+                    ("name", name.clone()),
+                    ("instance", instance.clone()),
+                    ("input", input.as_str().into()),
+                ],
+            ),
+            Decision::RetrySet { task, .. } => Ask::new("set retry policy", &[("task", task.to_string())]),
+            Decision::TimeoutSet { task, due, default } => Ask::new(
+                "set timeout",
+                &[
+                    ("task", task.to_string()),
+                    ("due", micros(due)),
+                    ("default", default.as_ref().map_or("", Payload::as_str).into()),
+                ],
+            ),
+            Decision::InstanceStarted { name, instance, input } => Ask::new(
+                "start orchestrator",
+                &[("name", name.clone()), ("instance", instance.clone()), ("input", input.as_str().into())],
+            ),
+            Decision::EventSent { instance, name, input } => Ask::new(
+                "raise event",
+                &[("instance", instance.clone()), ("name", name.clone()), ("input", input.as_str().into())],
+            ),
+            Decision::ContinuedAsNew { input, .. } => Ask::new("continue as new", &[("input", input.as_str().into())]),
+            Decision::Undone { from, .. } => Ask::new("rewind", &[("from step", from.to_string())]),
             Decision::Completed { output } => Ask::new("complete", &[("output", output.as_str().into())]),
             Decision::Failed { failure } => Ask::new(
                 "fail",
@@ -75,7 +114,12 @@ impl From<&Decision> for Ask {
     }
 }
 
-/// Whether a decision made on replay is the recorded one: kind, task, name and input. What a guest blocks on is compared
+fn micros(at: &Timestamp) -> String {
+    format!("{} µs", at.0)
+}
+
+/// Whether a decision made on replay is the recorded one: kind, task, name, input, deadline. A retry policy is not compared: the recorded one
+/// holds. Of a crash only the kind is, for its words may depend on the host. What a guest blocks on is compared
 /// too: the state wakes it for what is recorded, so a guest blocked on something else might never wake.
 pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
     use Decision::*;
@@ -87,8 +131,32 @@ pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
         (TaskCancelled { task: t1, .. }, TaskCancelled { task: t2, .. }) => t1 == t2,
         (Blocked { on: o1 }, Blocked { on: o2 }) => o1 == o2,
         (Completed { output: o1 }, Completed { output: o2 }) => o1.means_the_same(o2),
-        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2,
+        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2 || f1.kind == kind::TRAP && f2.kind == kind::TRAP,
+        (TimerCreated { task: t1, due: d1 }, TimerCreated { task: t2, due: d2 }) => t1 == t2 && d1 == d2,
+        (
+            ChildStarted { task: t1, name: n1, instance: c1, input: i1 },
+            ChildStarted { task: t2, name: n2, instance: c2, input: i2 },
+        ) => t1 == t2 && n1 == n2 && c1 == c2 && i1.means_the_same(i2),
+        (RetrySet { task: t1, .. }, RetrySet { task: t2, .. }) => t1 == t2,
+        (TimeoutSet { task: t1, due: d1, default: v1 }, TimeoutSet { task: t2, due: d2, default: v2 }) => {
+            t1 == t2 && d1 == d2 && same_option(v1, v2)
+        }
+        (
+            InstanceStarted { name: n1, instance: c1, input: i1 },
+            InstanceStarted { name: n2, instance: c2, input: i2 },
+        ) => n1 == n2 && c1 == c2 && i1.means_the_same(i2),
+        (EventSent { instance: c1, name: n1, input: i1 }, EventSent { instance: c2, name: n2, input: i2 }) => {
+            c1 == c2 && n1 == n2 && i1.means_the_same(i2)
+        }
+        (ContinuedAsNew { input: i1, .. }, ContinuedAsNew { input: i2, .. }) => i1.means_the_same(i2),
         _ => false,
+    }
+}
+
+fn same_option(a: &Option<Payload>, b: &Option<Payload>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.means_the_same(b),
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 
@@ -96,8 +164,8 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the module does not fit the history: at decision {} of the step of message {}, ",
-            self.position, self.seq
+            "the module does not fit the history: at decision {} of step {} (message {}), ",
+            self.position, self.step, self.seq
         )?;
         match (&self.history, &self.guest) {
             (Some(history), Some(guest)) if history.kind == guest.kind => {
@@ -112,8 +180,10 @@ impl fmt::Display for Mismatch {
 
 fn differences(history: &Ask, guest: &Ask) -> String {
     let pairs = history.fields.iter().zip(&guest.fields).filter(|(a, b)| a != b);
-    let lines: Vec<String> =
-        pairs.map(|((name, was), (_, is))| format!("{name}: history says {was}, the guest {is}")).collect();
+    let value = |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.to_owned() };
+    let lines: Vec<String> = pairs
+        .map(|((name, was), (_, is))| format!("{name}: history says {}, the guest {}", value(was), value(is)))
+        .collect();
     lines.join("; ")
 }
 

@@ -1,25 +1,50 @@
+use serde::{Deserialize, Serialize};
+
+use crate::deadlines::Deadlines;
 use crate::mailbox::{Buffered, Mailbox};
-use crate::task::{BoundEvent, Completion, Progress, Task, TaskKind};
+use crate::task::{BoundEvent, Completion, Progress, Task, TaskKind, Work};
+use crate::undo::effective;
 use crate::{
-    BlockedOn, Decision, MessageBody, Outcome, Payload, RuntimeStatus, Start, Step, TaskId, Timestamp, fold_name,
+    BlockedOn, Control, Deadline, Decision, Failure, MessageBody, Outcome, Payload, RetryPolicy, RuntimeStatus, Start,
+    Step, TaskEnded, TaskId, Timestamp, fold_name, kind,
 };
 
 /// What history adds up to. Needs no guest: whatever changes it is recorded, as a message or as a decision.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    pub(crate) start: Option<Start>,
-    pub(crate) now: Timestamp,
+    start: Option<Start>,
+    now: Timestamp,
     pub(crate) tasks: Vec<Task>,
     /// Tasks in the order of their completion; a task's index here is its completion number.
     pub(crate) completed: Vec<TaskId>,
+    pub(crate) deadlines: Deadlines,
     mailbox: Mailbox,
     blocked: Option<Blocked>,
-    ended: Option<Outcome>,
+    end: Option<End>,
+    suspended: bool,
     custom_status: Option<Payload>,
+    /// The module that the instance was moved to.
+    module: Option<String>,
     /// Everything in `completed` before this index has been handed over or cancelled.
     next_to_hand_over: usize,
     /// How many tasks are open.
     open: usize,
+    /// How many tasks there were when the latest step began.
+    old_tasks: usize,
+    /// How many instances were started that nobody waits for.
+    pub(crate) detached: u32,
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    Returned(Outcome),
+    /// With the reason.
+    Terminated(Option<String>),
+    ContinuedAsNew {
+        input: Payload,
+        same_module: bool,
+    },
 }
 
 /// What the guest is blocked on, and how far the question whether it may go on has been answered.
@@ -33,7 +58,7 @@ struct Blocked {
 }
 
 /// An event that was accepted and that no wait has taken.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BufferedEvent {
     pub seq: u64,
     /// As the sender spelled it.
@@ -44,15 +69,19 @@ pub struct BufferedEvent {
 impl State {
     /// Folds a history.
     pub fn of(history: &[Step]) -> State {
+        State::of_effective(effective(history))
+    }
+
+    pub(crate) fn of_effective<'a>(steps: impl IntoIterator<Item = &'a Step>) -> State {
         let mut state = State::default();
-        for step in history {
-            state.apply_message(step.seq, step.at, &step.message);
-            for decision in &step.decisions {
-                state.apply_decision(decision);
-            }
-            state.apply_status(step.custom_status.as_ref());
-        }
+        steps.into_iter().for_each(|step| state.apply_step(step));
         state
+    }
+
+    pub(crate) fn apply_step(&mut self, step: &Step) {
+        self.apply_message(step.seq, step.at, &step.message);
+        step.decisions.iter().for_each(|decision| self.apply_decision(decision));
+        self.apply_status(step.custom_status.as_ref());
     }
 
     pub fn start(&self) -> Option<&Start> {
@@ -64,43 +93,61 @@ impl State {
         self.now
     }
 
+    /// How the execution ended; none while it goes on.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// What the orchestrator returned, or why it failed.
     pub fn outcome(&self) -> Option<&Outcome> {
-        self.ended.as_ref()
+        match &self.end {
+            Some(End::Returned(outcome)) => Some(outcome),
+            _ => None,
+        }
     }
 
     pub fn custom_status(&self) -> Option<&Payload> {
         self.custom_status.as_ref()
     }
 
+    /// The digest of the module whose code it runs; empty before the start.
+    pub fn module(&self) -> &str {
+        let first = self.start.as_ref().map_or("", |start| &start.module);
+        self.module.as_deref().unwrap_or(first)
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// One that continues as new is running.
     pub fn runtime_status(&self) -> RuntimeStatus {
-        match (&self.start, &self.ended) {
-            (None, _) => RuntimeStatus::Pending,
-            (_, None) => RuntimeStatus::Running,
-            (_, Some(Outcome::Succeeded(_))) => RuntimeStatus::Completed,
-            (_, Some(Outcome::Failed(_))) => RuntimeStatus::Failed,
+        match (&self.start, &self.end) {
+            (None, None) => RuntimeStatus::Pending,
+            (_, None) if self.suspended => RuntimeStatus::Suspended,
+            (_, None | Some(End::ContinuedAsNew { .. })) => RuntimeStatus::Running,
+            (_, Some(End::Returned(Outcome::Succeeded(_)))) => RuntimeStatus::Completed,
+            (_, Some(End::Returned(Outcome::Failed(_)))) => RuntimeStatus::Failed,
+            (_, Some(End::Terminated(_))) => RuntimeStatus::Terminated,
         }
     }
 
     /// Whether the guest has something to do now: it is not blocked, or what it is blocked on has come.
     pub fn is_runnable(&self) -> bool {
-        self.start.is_some() && self.ended.is_none() && self.blocked.is_none()
+        self.start.is_some() && self.end.is_none() && self.blocked.is_none() && !self.suspended
     }
 
-    /// Names of the external events that would let a blocked guest go on, sorted, each once.
-    pub fn waiting_for(&self) -> Vec<String> {
-        let Some(blocked) = &self.blocked else { return Vec::new() };
-        let open_wait = |task: TaskId| match &self.tasks[task as usize] {
-            Task { kind: TaskKind::Wait { name }, progress: Progress::Open, .. } => Some(name.as_str()),
-            _ => None,
-        };
-        let mut names: Vec<&str> = match &blocked.on {
-            BlockedOn::Task(task) => open_wait(*task).into_iter().collect(),
-            BlockedOn::Any(tasks) | BlockedOn::All(tasks) => tasks.iter().copied().filter_map(open_wait).collect(),
-            BlockedOn::Next => self.mailbox.open_waits().filter_map(open_wait).collect(),
-        };
-        names.sort_unstable();
-        names.dedup();
-        names.into_iter().map(str::to_owned).collect()
+    /// When the next deadline passes; none where nothing but a message changes anything.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_deadline().map(|(at, ..)| at)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<(Timestamp, TaskId, Deadline)> {
+        self.deadlines.next().filter(|_| self.end.is_none() && !self.suspended)
+    }
+
+    pub(crate) fn blocked_on(&self) -> Option<&BlockedOn> {
+        self.blocked.as_ref().map(|blocked| &blocked.on)
     }
 
     /// Events that were accepted and that no wait has taken, in the order of arrival.
@@ -116,35 +163,69 @@ impl State {
 
     /// Whether applying `body` changes anything. A result that comes twice, or for a task that was given up, does not.
     pub fn accepts(&self, body: &MessageBody) -> bool {
+        let goes_on = self.end.is_none();
         match body {
             MessageBody::Started(_) => self.start.is_none(),
             MessageBody::EventRaised { .. } => true,
-            MessageBody::ActivityEnded { task, .. } => {
-                self.is_open(*task) && self.is_activity(*task) && self.ended.is_none()
-            }
+            MessageBody::ActivityEnded(ended) => goes_on && self.awaits(ended) && self.is_activity(ended.task),
+            MessageBody::ChildEnded(ended) => goes_on && self.awaits(ended) && !self.is_activity(ended.task),
+            MessageBody::TimerFired { .. } => goes_on,
+            MessageBody::Terminated(control) => goes_on && self.is_meant_by(control),
+            MessageBody::Suspended(control) => goes_on && !self.suspended && self.is_meant_by(control),
+            MessageBody::Resumed(control) => goes_on && self.suspended && self.is_meant_by(control),
+            // An owner applies it on its own: see `rewind`.
+            MessageBody::Rewound(_) => false,
+            MessageBody::Migrated { module } => goes_on && self.module() != module,
         }
     }
 
+    /// Whether an attempt that ended is the one under way.
+    fn awaits(&self, ended: &TaskEnded) -> bool {
+        let mine = self.start.as_ref().is_some_and(|start| start.execution == ended.execution);
+        let task = self.tasks.get(ended.task as usize).filter(|task| task.is_open());
+        let work = task.and_then(Task::work);
+        work.is_some_and(|work| work.attempt == ended.attempt && !work.resting) && (mine || ended.execution.is_empty())
+    }
+
+    /// A parent may ask something of its own child only.
+    pub(crate) fn is_meant_by(&self, control: &Control) -> bool {
+        let parent = self.start.as_ref().and_then(|start| start.parent.as_ref());
+        control.by.as_ref().is_none_or(|by| parent.is_some_and(|parent| parent.caller.execution == *by))
+    }
+
     pub(crate) fn is_open(&self, task: TaskId) -> bool {
-        matches!(self.tasks.get(task as usize), Some(Task { progress: Progress::Open, .. }))
+        self.tasks.get(task as usize).is_some_and(Task::is_open)
+    }
+
+    /// Whether the latest step created the task.
+    pub(crate) fn is_new(&self, task: TaskId) -> bool {
+        task as usize >= self.old_tasks
     }
 
     pub(crate) fn is_activity(&self, task: TaskId) -> bool {
-        matches!(self.tasks.get(task as usize), Some(Task { kind: TaskKind::Activity, .. }))
+        matches!(self.tasks.get(task as usize), Some(Task { kind: TaskKind::Activity(_), .. }))
     }
 
     pub(crate) fn apply_message(&mut self, seq: u64, at: Timestamp, body: &MessageBody) {
         self.now = at;
+        self.old_tasks = self.tasks.len();
         match body {
-            MessageBody::Started(start) => self.start = Some((**start).clone()),
+            MessageBody::Started(start) => {
+                for BufferedEvent { seq, name, input } in start.carried.clone() {
+                    self.deliver(seq, Buffered { name, input });
+                }
+                self.start = Some((**start).clone());
+            }
             MessageBody::EventRaised { name, input } => {
                 self.deliver(seq, Buffered { name: name.clone(), input: input.clone() });
             }
-            MessageBody::ActivityEnded { task, outcome } => {
-                if self.is_open(*task) {
-                    self.complete(*task, outcome.clone(), None);
-                }
-            }
+            MessageBody::ActivityEnded(ended) | MessageBody::ChildEnded(ended) => self.attempt_ended(ended),
+            MessageBody::TimerFired { task, deadline } => self.deadline_passed(*task, *deadline),
+            MessageBody::Terminated(control) => self.end_with(End::Terminated(control.reason.clone())),
+            MessageBody::Suspended(_) => self.suspended = true,
+            MessageBody::Resumed(_) => self.suspended = false,
+            MessageBody::Rewound(_) => {}
+            MessageBody::Migrated { module } => self.module = Some(module.clone()),
         }
         self.unblock_if_satisfied();
     }
@@ -158,14 +239,37 @@ impl State {
                     self.bind(*task, seq, event);
                 }
             }
-            Decision::ActivityScheduled { .. } => self.create(TaskKind::Activity),
+            Decision::ActivityScheduled { name, input, .. } => {
+                self.create(TaskKind::Activity(Work::new(name.clone(), input.clone(), self.now)));
+            }
+            Decision::ChildStarted { name, instance, input, .. } => {
+                let work = Work::new(name.clone(), input.clone(), self.now);
+                self.create(TaskKind::Child { instance: instance.clone(), work });
+            }
+            Decision::TimerCreated { task, due } => {
+                self.create(TaskKind::Timer { due: *due });
+                self.deadlines.set(*task, Deadline::Due, *due);
+            }
+            Decision::RetrySet { task, policy } => self.set_retry(*task, policy),
+            Decision::TimeoutSet { task, due, default } => {
+                if self.is_open(*task) {
+                    self.deadlines.set(*task, Deadline::Timeout, *due);
+                    self.deadlines.set_default(*task, default.clone());
+                }
+            }
             Decision::TaskCancelled { task, returned } => self.cancel(*task, returned.is_some()),
+            Decision::InstanceStarted { .. } => self.detached += 1,
+            Decision::EventSent { .. } => {}
+            Decision::Undone { attempts, .. } => self.begin_open_work_anew(attempts),
             Decision::Blocked { on } => {
                 // Recorded only when nothing that is complete by now satisfies it: later completions alone count.
                 self.blocked = Some(Blocked { on: on.clone(), seen: self.completed.len(), complete_before: 0 });
             }
-            Decision::Completed { output } => self.end(Outcome::Succeeded(output.clone())),
-            Decision::Failed { failure } => self.end(Outcome::Failed(failure.clone())),
+            Decision::Completed { output } => self.end_with(End::Returned(Outcome::Succeeded(output.clone()))),
+            Decision::Failed { failure } => self.end_with(End::Returned(Outcome::Failed(failure.clone()))),
+            Decision::ContinuedAsNew { input, same_module } => {
+                self.end_with(End::ContinuedAsNew { input: input.clone(), same_module: *same_module });
+            }
         }
     }
 
@@ -212,7 +316,7 @@ impl State {
     }
 
     fn create(&mut self, kind: TaskKind) {
-        self.tasks.push(Task::open(kind));
+        self.tasks.push(Task::open(kind, self.now));
         self.open += 1;
     }
 
@@ -231,20 +335,20 @@ impl State {
         let number = self.completed.len() as u32;
         self.completed.push(task);
         self.open -= 1;
+        self.deadlines.forget(task);
         self.tasks[task as usize].progress = Progress::Complete(Completion { number, outcome, event, taken: false });
     }
 
     fn cancel(&mut self, task: TaskId, put_back: bool) {
+        self.deadlines.forget(task);
         let entry = &mut self.tasks[task as usize];
         let before = std::mem::replace(&mut entry.progress, Progress::Cancelled);
-        match (before, &entry.kind) {
-            (Progress::Open, kind) => {
+        match before {
+            Progress::Open => {
                 self.open -= 1;
-                if let TaskKind::Wait { name } = kind {
-                    self.mailbox.close(&fold_name(name), task);
-                }
+                self.close_wait(task);
             }
-            (Progress::Complete(Completion { event: Some(event), outcome: Outcome::Succeeded(input), .. }), _)
+            Progress::Complete(Completion { event: Some(event), outcome: Outcome::Succeeded(input), .. })
                 if put_back =>
             {
                 self.deliver(event.seq, Buffered { name: event.name, input });
@@ -253,9 +357,16 @@ impl State {
         }
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn close_wait(&mut self, task: TaskId) {
+        if let TaskKind::Wait { name } = &self.tasks[task as usize].kind {
+            self.mailbox.close(&fold_name(name), task);
+        }
+    }
+
+    fn end_with(&mut self, end: End) {
         self.blocked = None;
-        self.ended = Some(outcome);
+        self.suspended = false;
+        self.end = Some(end);
         // Events that come from now on stay visible, rather than vanish in a wait that nobody holds.
         self.mailbox.close_all();
     }
@@ -284,6 +395,86 @@ impl State {
                     completion.is_some_and(|completion| matches!(completion.outcome, Outcome::Failed(_)))
                 };
                 blocked.complete_before == tasks.len() || fresh.iter().filter(failed).any(|task| tasks.contains(task))
+            }
+        }
+    }
+}
+
+/// Work that is done elsewhere, and deadlines.
+impl State {
+    fn set_retry(&mut self, task: TaskId, policy: &RetryPolicy) {
+        if let Some(work) = self.tasks.get_mut(task as usize).and_then(Task::work_mut) {
+            work.retry = Some(policy.clone());
+        }
+    }
+
+    fn attempt_ended(&mut self, ended: &TaskEnded) {
+        if !self.awaits(ended) {
+            return;
+        }
+        let now = self.now;
+        let work = self.tasks[ended.task as usize].work_mut();
+        if let (Some(work), Outcome::Failed(failure)) = (work, &ended.outcome)
+            && let Some(at) = work.next_attempt(failure, now)
+        {
+            work.resting = true;
+            return self.deadlines.set(ended.task, Deadline::Retry, at);
+        }
+        self.complete(ended.task, ended.outcome.clone(), None);
+    }
+
+    fn deadline_passed(&mut self, task: TaskId, deadline: Deadline) {
+        if !self.is_open(task) {
+            return;
+        }
+        match deadline {
+            Deadline::Due => self.complete(task, Outcome::Succeeded(Payload::null()), None),
+            Deadline::Retry => {
+                self.deadlines.remove(task, Deadline::Retry);
+                let now = self.now;
+                if let Some(work) = self.tasks[task as usize].work_mut() {
+                    work.begin_next(now);
+                }
+            }
+            Deadline::Timeout => {
+                self.close_wait(task);
+                let outcome = match self.deadlines.take_default(task) {
+                    Some(default) => Outcome::Succeeded(default),
+                    None => Outcome::Failed(Failure::new(kind::TIMEOUT, self.timeout_message(task))),
+                };
+                self.complete(task, outcome, None);
+            }
+        }
+    }
+
+    fn timeout_message(&self, task: TaskId) -> String {
+        match &self.tasks[task as usize].kind {
+            TaskKind::Wait { name } => format!("no event {name:?} came in time"),
+            TaskKind::Timer { .. } => "the timer was not due in time".into(),
+            TaskKind::Activity(work) => format!("the activity {:?} did not end in time", work.name),
+            TaskKind::Child { instance, .. } => format!("the sub-orchestration {instance:?} did not end in time"),
+        }
+    }
+
+    /// After a rewind each open task has its whole retry policy again. Nobody works on an activity any more: another attempt begins.
+    /// A child is the same as before, and tells of the attempt that it was started for. A task that rests until its next attempt goes
+    /// on resting, unless the undone steps had begun that one: `attempts` is the latest of each task for which they had.
+    fn begin_open_work_anew(&mut self, attempts: &[(TaskId, u32)]) {
+        let now = self.now;
+        for (task, attempt) in attempts {
+            self.deadlines.remove(*task, Deadline::Retry);
+            if let Some(work) = self.tasks.get_mut(*task as usize).and_then(Task::work_mut) {
+                (work.attempt, work.resting) = (*attempt, false);
+            }
+        }
+        for task in self.tasks.iter_mut().filter(|task| task.is_open()) {
+            match &mut task.kind {
+                TaskKind::Activity(work) if !work.resting => {
+                    work.begin_next(now);
+                    work.forgive(now);
+                }
+                TaskKind::Child { work, .. } if !work.resting => work.forgive(now),
+                _ => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use super::{Answer, json};
-use crate::dispatcher::{DeployError, RaiseError, StartError};
+use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, StartError};
 use crate::store::StoreError;
 
 /// An answer that is a refusal.
@@ -97,6 +97,24 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "bad-query", format!("{name} can not be {value:?}"), hint)
     }
 
+    pub fn no_created_time_from() -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-query",
+            "a purge of more than one instance needs createdTimeFrom",
+            "send createdTimeFrom=1970-01-01T00:00:00Z for all there are",
+        )
+    }
+
+    pub fn bad_migration(why: Cow<'_, str>) -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-migration",
+            format!("this is no migration: {why}"),
+            "send {\"to\": \"DIGEST\", \"orchestrator\": \"NAME\"}, or \"instance\": \"ID\" in its place, and \"dryRun\": true to try",
+        )
+    }
+
     pub fn bad_event_name(longest: usize) -> ApiError {
         ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -172,6 +190,110 @@ impl ApiError {
             "nothing can receive the event any more, and it was not kept",
         )
     }
+
+    pub fn nothing_to_purge() -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "nothing-to-purge",
+            "no instance that has ended is as the query says",
+            "instances that have not ended are never purged this way",
+        )
+    }
+
+    pub fn unknown_module(digest: &str) -> ApiError {
+        let message = format!("there is no module {digest:?}");
+        ApiError::new(StatusCode::NOT_FOUND, "unknown-module", message, "GET /modules lists what there is")
+    }
+
+    pub fn ambiguous_module(digest: &str) -> ApiError {
+        let message = format!("more than one module begins with {digest:?}");
+        ApiError::new(StatusCode::NOT_FOUND, "ambiguous-module", message, "send more digits of its digest")
+    }
+
+    pub fn module_needed(digest: &str, instances: u64) -> ApiError {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            "module-needed",
+            format!("the module {digest} is needed still; instances that run it or may be rewound: {instances}"),
+            "migrate or terminate those that run, purge those that have failed",
+        )
+    }
+
+    pub fn module_active(digest: &str, names: &[String]) -> ApiError {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            "module-active",
+            format!("the module {digest} is the newest one for {}", names.join(", ")),
+            "deploy another module that holds these names first",
+        )
+    }
+
+    pub fn clock_stands_fast() -> ApiError {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            "clock-stands-fast",
+            "this host goes by the machine's clock, which it does not move",
+            "start a host for trying things out with `fermata serve --skippable-clock`",
+        )
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            ControlError::NotFound(id) => ApiError::unknown_instance(&id),
+            ControlError::Gone { .. } => {
+                let hint = "it can be restarted or purged";
+                ApiError::new(StatusCode::GONE, "instance-ended", message, hint)
+            }
+            ControlError::WrongState { parked, .. } => {
+                let hint = if parked {
+                    "unpark it, or migrate it to a module that fits its history"
+                } else {
+                    "its status tells how it stands"
+                };
+                ApiError::new(StatusCode::CONFLICT, "wrong-state", message, hint)
+            }
+            ControlError::Busy => {
+                let hint = "ask again after the time in Retry-After";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "host-busy", message, hint).retry_after(1)
+            }
+            ControlError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PurgeError> for ApiError {
+    fn from(error: PurgeError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            PurgeError::NotFound(id) => ApiError::unknown_instance(&id),
+            PurgeError::NotEnded { .. } => {
+                let hint = "terminate it first, or purge it all the same with force=true";
+                ApiError::new(StatusCode::CONFLICT, "instance-not-ended", message, hint)
+            }
+            PurgeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MigrateError> for ApiError {
+    fn from(error: MigrateError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            MigrateError::NoModule(digest) => ApiError::unknown_module(&digest),
+            MigrateError::NoOrchestrator { .. } => {
+                let hint = "deploy a module that holds it, and migrate to that one";
+                ApiError::new(StatusCode::CONFLICT, "wrong-module", message, hint)
+            }
+            MigrateError::NotFound(_) => {
+                let hint = "only instances that have not ended are moved; ids are case-sensitive";
+                ApiError::new(StatusCode::NOT_FOUND, "unknown-instance", message, hint)
+            }
+            MigrateError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<InvalidPayload> for ApiError {
@@ -200,6 +322,7 @@ impl From<StartError> for ApiError {
                 let hint = "send another id, or none: the host makes one then";
                 ApiError::new(StatusCode::BAD_REQUEST, "bad-instance-id", message, hint)
             }
+            StartError::NotFound(id) => ApiError::unknown_instance(&id),
             StartError::Exists(_) => {
                 let hint = "send another id, or wait until that instance has ended";
                 ApiError::new(StatusCode::CONFLICT, "instance-exists", message, hint)
@@ -257,7 +380,9 @@ impl From<StoreError> for ApiError {
             StoreError::Fenced(_) => {
                 unavailable("not-owner", "another host owns this instance; send the request there").retry_after(1)
             }
-            StoreError::Conflict => unavailable("conflict", "nothing was kept; send the request again").retry_after(1),
+            StoreError::Delivered | StoreError::Conflict => {
+                unavailable("conflict", "nothing was kept; send the request again").retry_after(1)
+            }
             StoreError::Io(_) => unavailable("storage-failed", "the log of the host says more").retry_after(1),
             StoreError::Exists => {
                 let hint = "send another id, or wait until that instance has ended";
@@ -277,6 +402,8 @@ impl From<StoreError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use fermata_replay::RuntimeStatus;
+
     use super::*;
 
     fn status(error: impl Into<ApiError>) -> u16 {
@@ -292,6 +419,15 @@ mod tests {
         assert_eq!(status(RaiseError::NotFound("i".into())), 404);
         assert_eq!(status(RaiseError::Gone("i".into())), 410);
         assert_eq!(status(RaiseError::Busy(3)), 429);
+        let id = || "i".to_owned();
+        assert_eq!(status(StartError::NotFound(id())), 404);
+        assert_eq!(status(ControlError::NotFound(id())), 404);
+        assert_eq!(status(ControlError::Gone { id: id(), status: RuntimeStatus::Failed }), 410);
+        let (suspended, needs) = (RuntimeStatus::Suspended, "why");
+        assert_eq!(status(ControlError::WrongState { id: id(), status: suspended, parked: false, needs }), 409);
+        assert_eq!(status(ControlError::Busy), 429);
+        assert_eq!(status(PurgeError::NotEnded { id: id(), status: suspended }), 409);
+        assert_eq!(status(MigrateError::NoModule("ab".into())), 404);
         assert_eq!(status(InvalidPayload::TooDeep), 400);
         assert_eq!(status(StoreError::Full), 503);
         assert_eq!(status(StoreError::Poisoned("fsync failed".into())), 503);

@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::query::{self, Show};
 use super::wire::{Management, Status, instance_url};
 use super::{Answer, Api, Handled, json};
+use crate::dispatcher::Started;
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
@@ -19,10 +20,15 @@ impl Api {
         let body = read(head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let input = payload(&body).map_err(ApiError::of_start)?;
         let started = self.dispatcher.start(name, id, input).await?;
+        Ok(self.started(head, &started))
+    }
+
+    /// Where to go with an instance that was started.
+    pub fn started(&self, head: &Parts, started: &Started) -> Answer {
         let url = instance_url(&self.authority(head), &started.id);
         let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url));
         look_at(&mut answer, &url, 10);
-        Ok(answer)
+        answer
     }
 
     /// 202 while the instance goes on, 200 when it has ended.

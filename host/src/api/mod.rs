@@ -2,9 +2,9 @@
 //!
 //! - [`serve`]: connections, and the way to a stop that loses nothing
 //! - [`route`]: from method and path to what is asked for; [`query`]: the parameters
-//! - [`instances`], [`events`], [`modules`], [`health`]: the handlers
+//! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`health`], [`skip`]: the handlers
 //! - [`body`]: reads what a client sends, within bounds
-//! - [`wire`], [`history`], [`time`]: what answers look like
+//! - [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
 //! - [`error`]: every refusal and its status
 //!
 //! Paths, bodies and statuses are those of the HTTP API reference of Durable Functions
@@ -12,15 +12,20 @@
 //! axum's router cannot do: routing is one function here, and hyper does the rest.
 
 mod body;
+mod control;
 mod error;
 mod events;
+mod export;
 mod health;
 mod history;
 mod instances;
+mod migrations;
 mod modules;
 mod query;
 mod route;
 mod serve;
+mod skip;
+mod tasks;
 mod time;
 mod wire;
 
@@ -74,8 +79,16 @@ impl Api {
             Route::Status { id } => self.status(head, &id).await,
             Route::Start { name, id } => self.start(head, body, &name, id.as_deref()).await,
             Route::List => self.list(head).await,
+            Route::Control { id, verb } => self.control(head, &id, verb).await,
+            Route::Restart { id } => self.restart(head, &id).await,
+            Route::Purge { id } => self.purge(head, &id).await,
+            Route::PurgeAll => self.purge_all(head).await,
+            Route::Export { id } => self.export(&id).await,
             Route::Deploy => self.deploy(head, body).await,
             Route::Modules => Ok(self.modules()),
+            Route::DeleteModule { digest } => self.delete_module(digest).await,
+            Route::Migrate => self.migrate(head, body).await,
+            Route::SkipClock => self.skip_clock(head),
             Route::Health => self.health(),
             Route::NotYet(what) => Err(ApiError::not_yet(what)),
         }

@@ -1,12 +1,15 @@
-//! Modules: deploy, list.
+//! Modules: deploy, list, delete.
 
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 
 use super::body::read;
+use super::error::ApiError;
 use super::wire::Module;
-use super::{Answer, Api, Handled, json};
+use super::{Answer, Api, Handled, empty, json};
+use crate::dispatcher::ModuleDeletion;
+use crate::store::ModuleInfo;
 
 impl Api {
     /// Keeps a module and makes it active for the names it holds: 201, or 200 where it was known. Durable on return.
@@ -24,5 +27,26 @@ impl Api {
         let modules = self.dispatcher.modules();
         let list: Vec<Module> = modules.iter().map(Module::from).collect();
         json(StatusCode::OK, &list)
+    }
+
+    /// Only what nobody needs any more.
+    pub async fn delete_module(&self, digest: &str) -> Handled {
+        let digest = self.module(digest)?.digest;
+        match self.dispatcher.delete_module(&digest).await? {
+            ModuleDeletion::Deleted => Ok(empty(StatusCode::NO_CONTENT)),
+            ModuleDeletion::Needed(instances) => Err(ApiError::module_needed(&digest, instances)),
+            ModuleDeletion::Active(names) => Err(ApiError::module_active(&digest, &names)),
+        }
+    }
+
+    /// The module of this digest, or the only one whose digest begins so.
+    pub fn module(&self, digest: &str) -> Result<ModuleInfo, ApiError> {
+        let mut modules = self.dispatcher.modules();
+        modules.retain(|module| module.digest.starts_with(digest));
+        match modules.pop() {
+            Some(module) if modules.is_empty() && !digest.is_empty() => Ok(module),
+            Some(_) => Err(ApiError::ambiguous_module(digest)),
+            None => Err(ApiError::unknown_module(digest)),
+        }
     }
 }

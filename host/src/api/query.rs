@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use fermata_replay::{RuntimeStatus, Timestamp};
+use fermata_replay::{Control, RuntimeStatus, Span, Timestamp};
 use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
@@ -21,6 +21,9 @@ pub struct Show {
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1_000;
 
+/// Ten years, in seconds.
+const LONGEST_SKIP: f64 = 10.0 * 365.25 * 86_400.0;
+
 impl Show {
     pub fn parse(query: &str) -> Result<Show, ApiError> {
         let mut show = Show { input: true, history: false, history_output: false };
@@ -34,6 +37,44 @@ impl Show {
         }
         Ok(show)
     }
+}
+
+/// What an operator asks along with a verb: `reason`, `cascade`.
+pub fn control(query: &str) -> Result<Control, ApiError> {
+    let mut control = Control::default();
+    for (name, value) in parameters(query) {
+        match () {
+            () if is(&name, "reason") => control.reason = Some(value.into_owned()),
+            () if is(&name, "cascade") => control.cascade = boolean("cascade", &value)?,
+            () => {}
+        }
+    }
+    Ok(control)
+}
+
+/// A parameter that is true or false.
+pub fn flag(query: &str, name: &str, default: bool) -> Result<bool, ApiError> {
+    let value = parameters(query).filter(|(found, _)| is(found, name)).last();
+    value.map_or(Ok(default), |(_, value)| boolean(name, &value))
+}
+
+/// Which instances to purge. What is not said is not guessed where data is lost: it takes the earliest time of creation.
+pub fn purge_filter(query: &str) -> Result<Filter, ApiError> {
+    let filter = filter(query, None)?;
+    if filter.created_from.is_none() {
+        return Err(ApiError::no_created_time_from());
+    }
+    Ok(filter)
+}
+
+/// How far to move the clock.
+pub fn seconds(query: &str) -> Result<Span, ApiError> {
+    let value = parameters(query).filter(|(name, _)| is(name, "seconds")).last();
+    let value = value.map_or(Cow::Borrowed(""), |(_, value)| value);
+    let seconds = value.parse::<f64>().ok().filter(|seconds| (0.0..=LONGEST_SKIP).contains(seconds));
+    seconds.and_then(|seconds| Span::from_millis_f64(seconds * 1_000.0)).ok_or_else(|| {
+        ApiError::bad_query("seconds", &value, "send a number of seconds, as in ?seconds=86400; at most ten years")
+    })
 }
 
 /// Which instances to list. Durable Functions ignore what they can not read; listing everything to who asked for something else helps
@@ -145,6 +186,34 @@ mod tests {
         assert_eq!(filter.created_from, Some(Timestamp(1_763_881_262_123_000)));
         assert_eq!((filter.limit, filter.after), (1_000, Some(255)));
         assert_eq!(token(255), "ff");
+    }
+
+    #[test]
+    fn what_is_asked_of_an_instance() {
+        let asked = control("reason=no+more%21&CASCADE=True&code=x").unwrap();
+        assert_eq!((asked.reason.as_deref(), asked.cascade), (Some("no more!"), true));
+        // Clients do not escape the reason: what follows an ampersand is lost.
+        let asked = control("reason=why+not+&+more").unwrap();
+        assert_eq!((asked.reason.as_deref(), asked.cascade), (Some("why not "), false));
+        assert_eq!(control("reason=").unwrap(), Control::default());
+        assert_eq!(control("cascade=all").unwrap_err().code, "bad-query");
+        assert_eq!(flag("a=1&Force=true", "force", false), Ok(true));
+        assert_eq!(flag("", "restartWithNewInstanceId", true), Ok(true));
+    }
+
+    #[test]
+    fn a_purge_says_from_when_on() {
+        let filter = purge_filter("createdTimeFrom=1970-01-01T00:00:00Z&runtimeStatus=Failed&name=W").unwrap();
+        assert_eq!((filter.created_from, &*filter.statuses), (Some(Timestamp(0)), &[RuntimeStatus::Failed][..]));
+        assert_eq!(purge_filter("createdTimeTo=1970-01-01T00:00:00Z").unwrap_err().code, "bad-query");
+    }
+
+    #[test]
+    fn how_far_to_skip() {
+        assert_eq!(seconds("seconds=1.5"), Ok(Span(1_500_000)));
+        for query in ["", "seconds=", "seconds=-1", "seconds=NaN", "seconds=1e12", "seconds=a"] {
+            assert_eq!(seconds(query).unwrap_err().code, "bad-query", "{query}");
+        }
     }
 
     #[test]

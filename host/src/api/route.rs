@@ -25,16 +25,56 @@ pub enum Route<'a> {
         event: Cow<'a, str>,
     },
     List,
+    Control {
+        id: Cow<'a, str>,
+        verb: Verb,
+    },
+    Restart {
+        id: Cow<'a, str>,
+    },
+    Purge {
+        id: Cow<'a, str>,
+    },
+    PurgeAll,
+    Export {
+        id: Cow<'a, str>,
+    },
     Deploy,
     Modules,
+    DeleteModule {
+        digest: &'a str,
+    },
+    Migrate,
+    SkipClock,
     Health,
     /// Durable Functions have it, and this host does not as yet.
     NotYet(&'static str),
 }
 
+/// What can be asked of an instance that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Terminate,
+    Suspend,
+    Resume,
+    Rewind,
+    Unpark,
+}
+
 /// The literal segments below the base.
-const WORDS: [&str; 9] =
-    ["instances", "raiseEvent", "orchestrators", "terminate", "suspend", "resume", "rewind", "restart", "entities"];
+const WORDS: [&str; 11] = [
+    "instances",
+    "raiseEvent",
+    "orchestrators",
+    "terminate",
+    "suspend",
+    "resume",
+    "rewind",
+    "restart",
+    "unpark",
+    "history",
+    "entities",
+];
 
 /// The most segments that a path has below the base.
 const SEGMENTS: usize = 4;
@@ -67,14 +107,28 @@ impl<'a> Route<'a> {
             ("POST", "instances", [id, _, event]) if verb == "raiseEvent" => {
                 Ok(Route::Raise { id: decode(id)?, event: decode(event)? })
             }
-            ("POST", "instances", [_, _])
-                if matches!(verb, "terminate" | "suspend" | "resume" | "rewind" | "restart") =>
-            {
-                Ok(Route::NotYet(verb))
+            ("POST", "instances", [id, _]) if verb == "restart" => Ok(Route::Restart { id: decode(id)? }),
+            ("POST", "instances", [id, _]) => {
+                Ok(Route::Control { id: decode(id)?, verb: Verb::named(verb).ok_or_else(unknown)? })
             }
-            ("DELETE", "instances", [] | [_]) => Ok(Route::NotYet("purge")),
+            ("GET", "instances", [id, _]) if verb == "history" => Ok(Route::Export { id: decode(id)? }),
+            ("DELETE", "instances", []) => Ok(Route::PurgeAll),
+            ("DELETE", "instances", [id]) => Ok(Route::Purge { id: decode(id)? }),
             ("GET" | "POST" | "DELETE", "entities", _) => Ok(Route::NotYet("entities")),
             _ => Err(unknown()),
+        }
+    }
+}
+
+impl Verb {
+    fn named(word: &str) -> Option<Verb> {
+        match word {
+            "terminate" => Some(Verb::Terminate),
+            "suspend" => Some(Verb::Suspend),
+            "resume" => Some(Verb::Resume),
+            "rewind" => Some(Verb::Rewind),
+            "unpark" => Some(Verb::Unpark),
+            _ => None,
         }
     }
 }
@@ -85,13 +139,23 @@ fn below_base(path: &str) -> Option<&str> {
 }
 
 /// The routes that are ours alone.
-fn beside_base<'a>(method: &Method, path: &str) -> Option<Route<'a>> {
-    match (method.as_str(), path) {
-        ("GET", path) if path.eq_ignore_ascii_case("/healthz") => Some(Route::Health),
-        ("GET", path) if path.eq_ignore_ascii_case("/modules") => Some(Route::Modules),
-        ("PUT", path) if path.eq_ignore_ascii_case("/modules") => Some(Route::Deploy),
+fn beside_base<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
+    let is = |expected: &str| path.eq_ignore_ascii_case(expected);
+    match method.as_str() {
+        "GET" if is("/healthz") => Some(Route::Health),
+        "GET" if is("/modules") => Some(Route::Modules),
+        "PUT" if is("/modules") => Some(Route::Deploy),
+        "DELETE" => Some(Route::DeleteModule { digest: below_modules(path)? }),
+        "POST" if is("/migrations") => Some(Route::Migrate),
+        "POST" if is("/clock/skip") => Some(Route::SkipClock),
         _ => None,
     }
+}
+
+fn below_modules(path: &str) -> Option<&str> {
+    let (modules, digest) = path.split_at_checked("/modules/".len())?;
+    let is_digest = !digest.is_empty() && !digest.contains('/');
+    (modules.eq_ignore_ascii_case("/modules/") && is_digest).then_some(digest)
 }
 
 /// A literal segment as [`WORDS`] spells it; empty where it is none.
@@ -159,10 +223,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_of_instances() {
+        let id = || "s1".into();
+        let control = |verb| Some(Route::Control { id: id(), verb });
+        for (request, route) in [
+            ("POST /runtime/webhooks/durabletask/instances/s1/Terminate", control(Verb::Terminate)),
+            ("POST /runtime/webhooks/durabletask/instances/s1/suspend", control(Verb::Suspend)),
+            ("POST /runtime/webhooks/durabletask/instances/s1/RESUME/", control(Verb::Resume)),
+            ("POST /runtime/webhooks/durabletask/instances/s1/rewind", control(Verb::Rewind)),
+            ("POST /runtime/webhooks/durabletask/instances/s1/unpark", control(Verb::Unpark)),
+            ("POST /runtime/webhooks/durabletask/instances/s1/restart", Some(Route::Restart { id: id() })),
+            ("GET /runtime/webhooks/durabletask/instances/s1/History", Some(Route::Export { id: id() })),
+            ("DELETE /runtime/webhooks/durabletask/instances/s1", Some(Route::Purge { id: id() })),
+            ("DELETE /runtime/webhooks/durabletask/instances/", Some(Route::PurgeAll)),
+        ] {
+            assert_eq!(find(request), route, "{request}");
+        }
+    }
+
+    #[test]
+    fn what_is_ours_alone() {
+        assert_eq!(find("DELETE /Modules/ab12"), Some(Route::DeleteModule { digest: "ab12" }));
+        assert_eq!(find("POST /migrations/"), Some(Route::Migrate));
+        assert_eq!(find("POST /Clock/Skip"), Some(Route::SkipClock));
+    }
+
+    #[test]
     fn what_comes_later_is_known() {
-        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/s1/Terminate"), Some(Route::NotYet("terminate")));
-        assert_eq!(find("DELETE /runtime/webhooks/durabletask/instances/s1"), Some(Route::NotYet("purge")));
-        assert_eq!(find("DELETE /runtime/webhooks/durabletask/instances/"), Some(Route::NotYet("purge")));
+        assert_eq!(find("GET /runtime/webhooks/durabletask/entities/Counter/a"), Some(Route::NotYet("entities")));
     }
 
     #[test]
@@ -177,7 +265,12 @@ mod tests {
             "POST /runtime/webhooks/durabletask/instances/s1/raiseEvent",
             "POST /runtime/webhooks/durabletask/instances/s1/raiseEvent/A/B",
             "POST /runtime/webhooks/durabletask/instances/s1/shout",
+            "GET /runtime/webhooks/durabletask/instances/s1/terminate",
+            "POST /runtime/webhooks/durabletask/instances/s1/history",
             "POST /modules",
+            "DELETE /modules",
+            "DELETE /modules/",
+            "DELETE /modules/a/b",
             "POST /runtimé/webhooks/durabletask",
         ] {
             assert_eq!(find(request), None, "{request}");

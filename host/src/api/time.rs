@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub struct Seconds(pub Timestamp);
 
 /// An instant in full, as history entries have it: `2026-11-23T07:01:02.345678Z`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Micros(pub Timestamp);
 
 /// Reads an instant with a time zone and any number of digits after the second up to nine; what is finer than ours is cut.

@@ -9,8 +9,9 @@ use serde::{Serialize, Serializer};
 use super::history::{self, Event};
 use super::query::Show;
 use super::route::BASE;
+use super::tasks::{self, Open};
 use super::time::{Micros, Seconds};
-use crate::dispatcher::{InstanceView, Output};
+use crate::dispatcher::{HistoryView, InstanceView, Output};
 use crate::store::ModuleInfo;
 
 /// What stands for itself in a path: the unreserved characters of RFC 3986.
@@ -91,11 +92,28 @@ pub struct Status<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting_for: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    buffered_events: Option<Vec<Buffered<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    module: Option<&'a str>,
+    parent_instance_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    generation: u64,
+    #[serde(flatten)]
+    details: Option<Details<'a>>,
+}
+
+/// What comes with the history.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details<'a> {
+    /// What would let the instance go on.
+    waiting_for: Vec<Open<'a>>,
+    /// All that is under way.
+    open_tasks: Vec<Open<'a>>,
+    buffered_events: Vec<Buffered<'a>>,
+    execution_id: &'a str,
+    module: &'a str,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A JSON value that is there already, or a text that becomes a JSON string.
@@ -119,6 +137,7 @@ struct Failure<'a> {
 /// An event that no wait has taken.
 #[derive(Serialize)]
 struct Buffered<'a> {
+    seq: u64,
     name: &'a str,
     input: &'a Payload,
 }
@@ -126,38 +145,49 @@ struct Buffered<'a> {
 impl<'a> Status<'a> {
     pub fn new(view: &'a InstanceView, show: Show) -> Status<'a> {
         let history = view.history.as_ref();
-        let buffered = |history: &'a crate::dispatcher::HistoryView| {
-            history.buffered.iter().map(|event| Buffered { name: &event.name, input: &event.input }).collect()
-        };
         Status {
             name: &view.name,
             instance_id: &view.id,
             runtime_status: view.status,
             input: view.input.as_ref().filter(|_| show.input),
             custom_status: view.custom_status.as_ref(),
-            output: view.output.as_ref().map(output),
+            output: view.output.as_ref().and_then(output),
             created_time: Seconds(view.created),
             last_updated_time: Seconds(view.updated),
             history_events: history.map(|history| history::events(&history.steps, show)),
             failure: view.output.as_ref().and_then(failure),
             parked: view.parked.as_deref(),
-            waiting_for: history.map(|history| &*history.waiting_for),
-            buffered_events: history.map(buffered),
-            module: history.map(|_| &*view.module),
+            parent_instance_id: view.parent.as_deref(),
+            generation: view.generation,
+            details: history.map(|history| details(view, history)),
         }
     }
 }
 
-fn output(output: &Output) -> Text<'_> {
+fn details<'a>(view: &'a InstanceView, history: &'a HistoryView) -> Details<'a> {
+    let buffered = history.buffered.iter();
+    Details {
+        waiting_for: tasks::open(&history.waiting_for),
+        open_tasks: tasks::open(&history.open_tasks),
+        buffered_events: buffered
+            .map(|event| Buffered { seq: event.seq, name: &event.name, input: &event.input })
+            .collect(),
+        execution_id: &view.execution,
+        module: &view.module,
+    }
+}
+
+fn output(output: &Output) -> Option<Text<'_>> {
     match output {
-        Output::Result(payload) => Text::Json(payload),
-        Output::Failure(failure) => Text::Plain(&failure.message),
+        Output::Result(payload) => Some(Text::Json(payload)),
+        Output::Failure(failure) => Some(Text::Plain(&failure.message)),
+        Output::Terminated(reason) => reason.as_deref().map(Text::Plain),
     }
 }
 
 fn failure(output: &Output) -> Option<Failure<'_>> {
     match output {
-        Output::Result(_) => None,
+        Output::Result(_) | Output::Terminated(_) => None,
         Output::Failure(failure) => Some(Failure {
             kind: &failure.kind,
             error_type: &failure.error_type,
@@ -205,6 +235,9 @@ mod tests {
             created: Timestamp(1_763_881_262_123_456),
             updated: Timestamp(1_763_881_263_000_000),
             module: "abc".into(),
+            execution: "e1".into(),
+            parent: None,
+            generation: 0,
             input: Some(Payload::parse("{\"b\":1.0,  \"a\":1e2}").unwrap()),
             output,
             custom_status: None,
@@ -230,6 +263,37 @@ mod tests {
         let status = serde_json::to_value(Status::new(&view, SHOW)).unwrap();
         assert_eq!(status["output"], "it \"broke\"");
         assert_eq!(status["failure"]["kind"], "trap");
+    }
+
+    #[test]
+    fn the_output_of_a_terminated_instance_is_the_reason() {
+        for (reason, expected) in [(Some("enough"), "enough".into()), (None, serde_json::Value::Null)] {
+            let view = view(RuntimeStatus::Terminated, Some(Output::Terminated(reason.map(str::to_owned))));
+            let status = serde_json::to_value(Status::new(&view, SHOW)).unwrap();
+            assert_eq!(status["output"], expected);
+            assert!(status.get("failure").is_none());
+        }
+    }
+
+    #[test]
+    fn what_waits_comes_with_the_history() {
+        use fermata_replay::{BufferedEvent, OpenKind, OpenTask};
+        let kind = OpenKind::Event { name: "Go".into() };
+        let waiting_for = vec![OpenTask { task: 0, kind, since: Timestamp(1), timeout: None }];
+        let buffered = vec![BufferedEvent { seq: 9, name: "Early".into(), input: Payload::null() }];
+        let history = HistoryView { steps: vec![], open_tasks: waiting_for.clone(), waiting_for, buffered };
+        let view = InstanceView {
+            parent: Some("p".into()),
+            generation: 2,
+            history: Some(history),
+            ..view(RuntimeStatus::Running, None)
+        };
+        let status = serde_json::to_value(Status::new(&view, SHOW)).unwrap();
+        assert_eq!(status["waitingFor"][0]["event"], "Go");
+        assert_eq!(status["openTasks"], status["waitingFor"]);
+        assert_eq!(status["bufferedEvents"], serde_json::json!([{ "seq": 9, "name": "Early", "input": null }]));
+        assert_eq!((&status["parentInstanceId"], &status["generation"]), (&"p".into(), &2.into()));
+        assert_eq!((&status["executionId"], &status["module"]), (&"e1".into(), &"abc".into()));
     }
 
     #[test]

@@ -74,6 +74,10 @@ impl Client {
         self.send(self.request(Method::PUT, path, body)?).await
     }
 
+    pub async fn delete(&self, path: &str) -> Result<Reply, Failure> {
+        self.send(self.request(Method::DELETE, path, Bytes::new())?).await
+    }
+
     pub fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
         let request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
         Ok(request.body(Full::new(body)).context("the request can not be made")?)

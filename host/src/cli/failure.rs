@@ -13,8 +13,10 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong; clap says so itself in most cases.
     Usage = 2,
+    /// The module does not fit the history.
+    Diverges = 3,
     NotFound = 4,
-    /// The id is taken, or the instance has ended.
+    /// The id is taken, the instance has ended, or it is not in a state for what was asked.
     Conflict = 6,
     /// No host answers, or it can not now.
     Unavailable = 7,

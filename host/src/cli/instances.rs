@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::text::Instance;
 use super::{Remote, text};
 
-const BASE: &str = "/runtime/webhooks/durabletask";
+pub const BASE: &str = "/runtime/webhooks/durabletask";
 const CONTINUATION: &str = "x-ms-continuation-token";
 
 /// The most instances that a host gives at once.
@@ -42,9 +42,10 @@ pub struct Start {
     remote: Remote,
 }
 
+/// The part of the answer to a start that people want.
 #[derive(Deserialize)]
-struct Started {
-    id: String,
+pub struct Started {
+    pub id: String,
 }
 
 impl Start {

@@ -1,17 +1,25 @@
-//! The `fermata` command. Apart from `serve` and `build` it talks HTTP like anyone else.
+//! The `fermata` command. Apart from `serve`, `build` and `replay` it talks HTTP like anyone else.
 //!
 //! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
 //!
 //! - [`serve`]: the host itself; [`build`]: modules from source
-//! - [`instances`], [`modules`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how answers are shown to people
+//! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
+//!   answers are shown to people
+//! - [`replay`]: a history outside its host
+//! - [`duration`]: lengths of time on the command line
 //! - [`failure`]: why a command failed
 
 mod build;
 mod client;
+mod control;
+mod duration;
 mod failure;
 mod instances;
+mod migrate;
 mod modules;
+mod replay;
 mod serve;
+mod skip;
 mod text;
 
 use std::process::ExitCode;
@@ -30,8 +38,8 @@ First steps:
   fermata raise s1 Event2 true
   fermata status s1
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not found, 6 conflict (the id is taken, or the instance has ended),
-7 unavailable (no host answers, or it is busy).";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the module does not fit the history, 4 not found, 6 conflict (the id is
+taken, the instance has ended or is in a wrong state), 7 unavailable (no host answers, or it is busy).";
 
 /// A durable orchestrator: functions compiled to WebAssembly, suspended and resumed by replay, fed by HTTP events.
 #[derive(Parser)]
@@ -46,10 +54,22 @@ enum Command {
     Serve(serve::Serve),
     Build(build::Build),
     Deploy(modules::Deploy),
+    Modules(modules::Modules),
     Start(instances::Start),
     Raise(instances::Raise),
     Status(instances::Status),
     List(instances::List),
+    Terminate(control::Terminate),
+    Suspend(control::Suspend),
+    Resume(control::Resume),
+    Rewind(control::Rewind),
+    Restart(control::Restart),
+    Purge(control::Purge),
+    Unpark(control::Unpark),
+    Migrate(migrate::Migrate),
+    Export(replay::Export),
+    Replay(replay::Replay),
+    Skip(skip::Skip),
 }
 
 /// Which host to ask, and how to show its answer.
@@ -94,11 +114,23 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => Ok(serve.run()?),
         Command::Build(build) => Ok(build.run()?),
+        Command::Replay(replay) => replay.run(),
         Command::Deploy(deploy) => ask(deploy.run()),
+        Command::Modules(modules) => ask(modules.run()),
         Command::Start(start) => ask(start.run()),
         Command::Raise(raise) => ask(raise.run()),
         Command::Status(status) => ask(status.run()),
         Command::List(list) => ask(list.run()),
+        Command::Terminate(terminate) => ask(terminate.run()),
+        Command::Suspend(suspend) => ask(suspend.run()),
+        Command::Resume(resume) => ask(resume.run()),
+        Command::Rewind(rewind) => ask(rewind.run()),
+        Command::Restart(restart) => ask(restart.run()),
+        Command::Purge(purge) => ask(purge.run()),
+        Command::Unpark(unpark) => ask(unpark.run()),
+        Command::Migrate(migrate) => ask(migrate.run()),
+        Command::Export(export) => ask(export.run()),
+        Command::Skip(skip) => ask(skip.run()),
     }
 }
 

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fermata_replay::Span;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::clock::SystemClock;
-use crate::dispatcher::{Dispatcher, Options, Residency};
+use super::duration;
+use crate::clock::{Clock, SkippingClock, SystemClock};
+use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::Engine;
 use crate::limits::{GuestLimits, HttpLimits};
 use crate::store::embedded::Embedded;
@@ -25,6 +27,7 @@ Examples:
   fermata serve
   fermata serve --modules target/guests --data /var/lib/fermata
   fermata serve --listen 127.0.0.1:0 --modules budget-approval.wasm --residency 10000
+  fermata serve --activity Charge=http://127.0.0.1:9000/charge --activity-limit Charge=4 --retain-age 30d
 
 The log goes to standard error; FERMATA_LOG chooses what is in it: FERMATA_LOG=debug, FERMATA_LOG=warn,fermata::store=debug.
 SIGTERM and SIGINT end the host once the requests under way are answered; a second one ends it at once. Nothing acknowledged is lost either way.";
@@ -45,6 +48,22 @@ pub struct Serve {
     /// How many waiting orchestrators stay in memory: always, never or a number. The others are replayed when an event comes.
     #[arg(long, value_name = "always|never|N", default_value_t = Residency::default())]
     residency: Residency,
+    /// Who serves an activity that not the orchestrator's own module is to serve: an HTTP endpoint, or the newest module that has it.
+    /// May be repeated.
+    #[arg(long, value_name = "NAME=URL|NAME=module", value_parser = service)]
+    activity: Vec<String>,
+    /// How many activities of one name run at a time. May be repeated.
+    #[arg(long, value_name = "NAME=N", value_parser = limit)]
+    activity_limit: Vec<String>,
+    /// How long instances that have ended are kept: 12h, 30d; for ever where it is not said.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    retain_age: Option<Span>,
+    /// How many instances that have ended are kept; those that ended first go first.
+    #[arg(long, value_name = "N")]
+    retain_count: Option<u64>,
+    /// Let `fermata skip` move the clock forward: for trying out what takes days. Not for work: deadlines pass too early.
+    #[arg(long, hide_short_help = true)]
+    skippable_clock: bool,
     /// Listen on an address that others can reach, although anybody who reaches it may do anything.
     #[arg(long)]
     insecure_no_auth: bool,
@@ -87,11 +106,22 @@ impl Serve {
 
     async fn open(&self) -> Result<Arc<Dispatcher>> {
         let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
-        let options = Options { residency: self.residency, ..Options::default() };
+        let retention = Retention { age: self.retain_age, count: self.retain_count };
+        let options =
+            Options { residency: self.residency, services: self.services()?, retention, ..Options::default() };
         let engine = Engine::new(GuestLimits::default(), options.guests(), &cache(&self.data)?)
             .map_err(|error| anyhow::anyhow!("the WebAssembly engine can not start: {error:#}"))?;
-        let dispatcher = Dispatcher::open(Arc::new(store), engine, Arc::new(SystemClock), &options).await;
+        let clock: Arc<dyn Clock> =
+            if self.skippable_clock { Arc::new(SkippingClock::default()) } else { Arc::new(SystemClock) };
+        let dispatcher = Dispatcher::open(Arc::new(store), engine, clock, &options).await;
         dispatcher.with_context(|| format!("can not go on from the data in {}", self.data.display()))
+    }
+
+    fn services(&self) -> Result<Services> {
+        let mut services = Services::default();
+        self.activity.iter().try_for_each(|text| services.serve(text)).map_err(anyhow::Error::msg)?;
+        self.activity_limit.iter().try_for_each(|text| services.limit(text)).map_err(anyhow::Error::msg)?;
+        Ok(services)
     }
 
     /// Deploys what is not known. What is known stays as it is: a restart never makes an old module active again.
@@ -128,9 +158,38 @@ impl Serve {
         eprintln!("  residency      {residency}");
         eprintln!("  modules        {}", modules.len());
         eprintln!("  orchestrators  {}", orchestrators(&modules));
+        for (label, list) in [("activities", &self.activity), ("at a time", &self.activity_limit)] {
+            if !list.is_empty() {
+                eprintln!("  {label:<14} {}", list.join(", "));
+            }
+        }
+        eprintln!("  kept           {}", self.kept());
+        if self.skippable_clock {
+            eprintln!("  clock          FOR TRYING THINGS OUT: `fermata skip` moves it forward");
+        }
         eprintln!("  keys           {keys}");
         eprintln!("listening on http://{address}");
     }
+
+    /// What becomes of instances that have ended.
+    fn kept(&self) -> String {
+        let age = self.retain_age.map(|age| format!("for {}", duration::show(age)));
+        let count = self.retain_count.map(|count| format!("at most {count}"));
+        match [age, count].into_iter().flatten().collect::<Vec<_>>() {
+            bounds if bounds.is_empty() => "instances that have ended, until they are purged".to_owned(),
+            bounds => format!("instances that have ended, {}", bounds.join(", ")),
+        }
+    }
+}
+
+/// Checks `--activity`, which takes effect later.
+fn service(text: &str) -> Result<String, String> {
+    Services::default().serve(text).map(|()| text.to_owned())
+}
+
+/// The same for `--activity-limit`.
+fn limit(text: &str) -> Result<String, String> {
+    Services::default().limit(text).map(|()| text.to_owned())
 }
 
 fn log() {

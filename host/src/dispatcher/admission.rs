@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use fermata_replay::{Message, MessageBody, Payload, RuntimeStatus, Start};
-use rand::RngExt as _;
 use tokio::sync::oneshot;
 
 use super::Dispatcher;
-use super::slot::{Inner, Slot};
+use super::generation::to_json;
+use super::slot::{Inner, Slot, calls_back};
 use crate::limits;
 use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, partition_of};
 
+/// Learns when a write is durable.
+pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
+
 /// What became of a message at the door.
-enum Delivery {
+pub(super) enum Delivery {
     /// It has its place; the answer comes when it is durable.
-    Admitted(oneshot::Receiver<Result<(), StoreError>>),
+    Admitted(Durable),
     /// The instance has ended, and that is durable.
     Ended,
     /// The slot takes nothing any more: it has left the map, or is about to, or the instance has ended but that is not durable yet.
@@ -33,6 +36,9 @@ pub enum StartError {
     UnknownOrchestrator { name: String, known: Vec<String> },
     #[error("{0}")]
     BadId(String),
+    /// There is no instance to start anew.
+    #[error("there is no instance with the id {0:?}")]
+    NotFound(String),
     /// An instance with this id has not ended.
     #[error("an instance with the id {0:?} exists and has not ended")]
     Exists(String),
@@ -61,12 +67,7 @@ pub enum RaiseError {
 impl Dispatcher {
     /// Starts an orchestrator. Durable on return.
     pub async fn start(self: &Arc<Self>, name: &str, id: Option<&str>, input: Payload) -> Result<Started, StartError> {
-        let Some((name, module)) = self.registry.orchestrator(name) else {
-            return Err(StartError::UnknownOrchestrator {
-                name: name.to_owned(),
-                known: self.registry.orchestrators(),
-            });
-        };
+        let start = self.new_start(name, input, None).ok_or_else(|| self.unknown_orchestrator(name))?;
         let id = match id {
             Some(id) => {
                 check_id(id)?;
@@ -74,11 +75,25 @@ impl Dispatcher {
             }
             None => uuid::Uuid::now_v7().simple().to_string(),
         };
-        let start = Start { name, input, execution: uuid::Uuid::now_v7().simple().to_string(), module, seed: seed() };
+        let durable = self.create(&id, &start, None).await?;
+        durable.await.map_err(|_| closed())??;
+        Ok(Started { id })
+    }
+
+    pub(super) fn unknown_orchestrator(&self, name: &str) -> StartError {
+        StartError::UnknownOrchestrator { name: name.to_owned(), known: self.registry.orchestrators() }
+    }
+
+    /// Creates an instance; `sent` is the entry of the outbox that asks for it. What comes back learns when it is durable.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        id: &str,
+        start: &Start,
+        sent: Option<u64>,
+    ) -> Result<Durable, StartError> {
         loop {
-            if let Some(durable) = self.try_create(&id, &start).await? {
-                durable.await.map_err(|_| closed())??;
-                return Ok(Started { id });
+            if let Some(durable) = self.try_create(id, start, sent).await? {
+                return Ok(durable);
             }
         }
     }
@@ -88,7 +103,8 @@ impl Dispatcher {
         self: &Arc<Self>,
         id: &str,
         start: &Start,
-    ) -> Result<Option<oneshot::Receiver<Result<(), StoreError>>>, StartError> {
+        sent: Option<u64>,
+    ) -> Result<Option<Durable>, StartError> {
         let number = partition_of(id);
         let (departures, present) = {
             let partition = self.partition(number);
@@ -131,14 +147,14 @@ impl Dispatcher {
             execution: start.execution.clone(),
             created: message.at,
         };
-        let create = |message| Change::Create { instance, replaces, message };
+        let create = |message| Change::Create { instance, replaces, message, sent };
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
     }
 
     /// Raises an external event. Durable on return.
     pub async fn raise(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<(), RaiseError> {
         let body = MessageBody::EventRaised { name: name.to_owned(), input };
-        self.deliver(id, None, body).await
+        self.deliver(id, None, &body).await
     }
 
     /// Delivers a message to an instance, of this key where one is given. Durable on return.
@@ -146,16 +162,29 @@ impl Dispatcher {
         self: &Arc<Self>,
         id: &str,
         key: Option<InstanceKey>,
-        body: MessageBody,
+        body: &MessageBody,
     ) -> Result<(), RaiseError> {
+        let durable = self.hand_in(id, key, body, None).await?;
+        Ok(durable.await.map_err(|_| closed())??)
+    }
+
+    /// Gives a message its place among those of its instance; `sent` is the entry of the outbox that it comes from. What comes back learns
+    /// when it is durable.
+    pub(super) async fn hand_in(
+        self: &Arc<Self>,
+        id: &str,
+        key: Option<InstanceKey>,
+        body: &MessageBody,
+        sent: Option<u64>,
+    ) -> Result<Durable, RaiseError> {
         loop {
             let Some(slot) = self.slot(id).await? else { return Err(RaiseError::NotFound(id.to_owned())) };
             let delivery = match key {
                 Some(key) if key != slot.key => Ok(Delivery::Ended),
-                _ => self.try_deliver(&slot, &body),
+                _ => self.try_deliver(&slot, body, sent),
             };
             match delivery {
-                Ok(Delivery::Admitted(durable)) => return Ok(durable.await.map_err(|_| closed())??),
+                Ok(Delivery::Admitted(durable)) => return Ok(durable),
                 Ok(Delivery::Ended) => {
                     self.forget_if_idle(&slot);
                     return Err(RaiseError::Gone(id.to_owned()));
@@ -173,39 +202,53 @@ impl Dispatcher {
         }
     }
 
-    fn try_deliver(self: &Arc<Self>, slot: &Arc<Slot>, body: &MessageBody) -> Result<Delivery, RaiseError> {
+    fn try_deliver(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        body: &MessageBody,
+        sent: Option<u64>,
+    ) -> Result<Delivery, RaiseError> {
         let mut inner = slot.lock();
         if !inner.is_trusted() {
             return Ok(Delivery::LookAgain(inner.settled()));
         }
-        if inner.status.is_final() {
+        let revives = matches!(body, MessageBody::Rewound(_)) && inner.status == RuntimeStatus::Failed;
+        if inner.status.is_final() && !revives {
             let ended = inner.writes_in_flight() == 0 && !inner.scheduled;
             return Ok(if ended { Delivery::Ended } else { Delivery::LookAgain(inner.settled()) });
         }
-        if inner.inbox.is_full() {
+        if inner.inbox.is_full() && !body.is_urgent() {
             return Err(RaiseError::Busy(inner.inbox.len()));
         }
         let message = self.message(body.clone())?;
-        Ok(Delivery::Admitted(self.admit(slot, &mut inner, message, |message| Change::Accept { message })))
+        Ok(Delivery::Admitted(self.admit(slot, &mut inner, message, |message| Change::Accept { message, sent })))
     }
 
     /// Gives a message its place in the order. Called under the slot's lock, or before anybody else knows the slot.
-    fn message(&self, body: MessageBody) -> Result<Message, StoreError> {
+    pub(super) fn message(&self, body: MessageBody) -> Result<Message, StoreError> {
         Ok(Message { seq: self.ids.next()?, at: self.clock.now(), body })
     }
 
     /// Makes a message durable and lets the instance run, all under the slot's lock.
-    fn admit(
+    pub(super) fn admit(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         inner: &mut Inner,
         message: Message,
         change: impl FnOnce(StoredMessage) -> Change,
-    ) -> oneshot::Receiver<Result<(), StoreError>> {
-        let body = serde_json::to_string(&message.body).expect("messages are JSON");
+    ) -> Durable {
+        let body = to_json(&message.body);
         let (seq, at, bytes) = (message.seq, message.at, body.len());
-        // A parked instance reads nothing: its messages wait in the store.
-        if !inner.parked {
+        let called_back = inner.reads_nothing() && calls_back(&message.body);
+        if inner.reads_nothing() && !called_back {
+            // It waits in the store.
+        } else {
+            let revived = matches!(message.body, MessageBody::Rewound(_));
+            if called_back || revived {
+                // From here on messages are read again, those that were left in the store first.
+                inner.parked = false;
+                inner.status = RuntimeStatus::Running;
+            }
             inner.inbox.push(message, bytes);
         }
         let (sender, durable) = oneshot::channel();
@@ -213,7 +256,12 @@ impl Dispatcher {
             // The client may have gone away.
             let _ = sender.send(outcome);
         });
-        self.schedule(slot, inner);
+        if called_back {
+            inner.leave_in_store();
+        }
+        if inner.has_work() {
+            self.schedule(slot, inner);
+        }
         durable
     }
 
@@ -231,33 +279,18 @@ impl Dispatcher {
             version: 0,
             custom_status: None,
             parked: None,
+            due: None,
+            ended: None,
         };
         Ok(Slot::of(&instance, self.leases[partition_of(id) as usize], self.backlog.clone()))
     }
 }
 
-/// The rules of Durable Functions: at most 256 bytes (there, characters), none of `/ \ # ?`, no control characters, no `@` in front.
 fn check_id(id: &str) -> Result<(), StartError> {
-    let bad = |why: &str| Err(StartError::BadId(format!("the instance id {id:?} {why}")));
-    if id.is_empty() || id.len() > limits::INSTANCE_ID_BYTES {
-        return bad("must be 1 to 256 bytes long");
-    }
-    if id.starts_with('@') {
-        return bad("must not begin with @, which is kept for entities");
-    }
-    if id.chars().any(|c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control()) {
-        return bad("must not contain / \\ # ? or control characters");
-    }
-    Ok(())
+    limits::check_instance_id(id).map_err(|why| StartError::BadId(format!("the instance id {id:?} {why}")))
 }
 
-/// 256 random bits in hex.
-fn seed() -> String {
-    let bytes: [u8; 32] = rand::rng().random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn closed() -> StoreError {
+pub(super) fn closed() -> StoreError {
     StoreError::Io("the store was closed".into())
 }
 

@@ -11,6 +11,7 @@ const LOW: u64 = 1 << 22;
 
 pub struct Ids {
     store: Arc<dyn Store>,
+    runtime: tokio::runtime::Handle,
     blocks: Mutex<Blocks>,
 }
 
@@ -26,7 +27,7 @@ impl Ids {
     pub async fn new(store: Arc<dyn Store>) -> Result<Arc<Ids>, StoreError> {
         let next = store.reserve(BLOCK).await?;
         let blocks = Blocks { next, end: next + BLOCK, spare: None, reserving: false };
-        Ok(Arc::new(Ids { store, blocks: Mutex::new(blocks) }))
+        Ok(Arc::new(Ids { store, runtime: tokio::runtime::Handle::current(), blocks: Mutex::new(blocks) }))
     }
 
     /// The next number. Fails only where four million were used up in less time than storage takes to reserve more.
@@ -40,7 +41,7 @@ impl Ids {
         blocks.next += 1;
         if blocks.end - blocks.next < LOW && blocks.spare.is_none() && !blocks.reserving {
             blocks.reserving = true;
-            tokio::runtime::Handle::current().spawn(self.clone().reserve());
+            self.runtime.spawn(self.clone().reserve());
         }
         Ok(number)
     }

@@ -3,9 +3,12 @@
 //! - [`admission`]: messages come in, in order, each durable before it is answered
 //! - [`slot`]: what is in memory of an instance that has something to do
 //! - [`run_queue`]: instances that wait for a thread
-//! - [`turn`]: one instance taken through its messages, to a commit
+//! - [`turn`]: one instance taken through its messages, to a commit; [`generation`]: what its next execution begins with
+//! - [`timers`]: instances whose deadline passes
+//! - [`outbox`]: messages from one instance to another, once each
 //! - [`residency`]: which blocked guests stay in memory
 //! - [`activities`]: outside work, at least once
+//! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
 //! - [`registry`]: which module is active for which name
 //! - [`view`]: what an instance shows
 //!
@@ -13,11 +16,17 @@
 
 mod activities;
 mod admission;
+mod control;
+mod generation;
 mod ids;
+mod migrate;
+mod outbox;
 mod registry;
 mod residency;
+mod retention;
 mod run_queue;
 mod slot;
+mod timers;
 mod turn;
 mod view;
 
@@ -27,8 +36,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fermata_replay::MessageBody;
+
+pub use activities::{Service, Services};
 pub use admission::{RaiseError, StartError, Started};
+pub use control::{ControlError, PurgeError};
+pub use migrate::{Fit, MigrateError, Migration, ModuleDeletion, Scope};
 pub use residency::Residency;
+pub use retention::Retention;
 pub use view::{HistoryView, InstanceView, Output};
 
 use crate::clock::Clock;
@@ -36,10 +51,12 @@ use crate::engine::{BadModule, Engine};
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
+use outbox::Outbox;
 use registry::Registry;
 use residency::Residents;
 use run_queue::RunQueue;
 use slot::{Backlog, Body, Inner, Slot};
+use timers::Timers;
 
 /// How long an instance whose write failed, or which could not be read, is left alone.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -60,7 +77,10 @@ pub struct Dispatcher {
     queue: RunQueue,
     backlog: Backlog,
     residents: Residents,
+    timers: Timers,
+    outbox: Outbox,
     activities: Activities,
+    retention: Retention,
     runtime: tokio::runtime::Handle,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -81,12 +101,21 @@ pub struct Options {
     pub workers: usize,
     /// Activities that run at a time.
     pub activities: usize,
+    /// Who serves which activity.
+    pub services: Services,
+    pub retention: Retention,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Options { residency: Residency::default(), workers: cores, activities: 16 * cores }
+        Options {
+            residency: Residency::default(),
+            workers: cores,
+            activities: 16 * cores,
+            services: Services::default(),
+            retention: Retention::default(),
+        }
     }
 }
 
@@ -130,7 +159,10 @@ impl Dispatcher {
             queue: RunQueue::default(),
             backlog: Backlog::default(),
             residents: Residents::new(options.residency),
-            activities: Activities::new(options.activities),
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            activities: Activities::new(options.activities, options.services.clone()),
+            retention: options.retention.clone(),
             runtime: tokio::runtime::Handle::current(),
             workers: Mutex::default(),
             store,
@@ -141,6 +173,8 @@ impl Dispatcher {
         dispatcher.registry.replace(dispatcher.store.modules().await?);
         dispatcher.start_workers(options.workers);
         dispatcher.recover().await?;
+        dispatcher.runtime.spawn(Dispatcher::watch_timers(Arc::downgrade(&dispatcher)));
+        dispatcher.runtime.spawn(Dispatcher::remove_what_has_ended(Arc::downgrade(&dispatcher)));
         Ok(dispatcher)
     }
 
@@ -197,6 +231,11 @@ impl Dispatcher {
         self.partitions.iter().map(|partition| lock(partition).slots.len()).sum()
     }
 
+    /// Moves the clock forward, where it can be moved; false where it can not.
+    pub fn skip(&self, span: fermata_replay::Span) -> bool {
+        self.clock.skip(span)
+    }
+
     /// How many guests are resident.
     pub fn resident(&self) -> usize {
         self.residents.count()
@@ -204,6 +243,7 @@ impl Dispatcher {
 
     /// Ends the turns under way, waits until they are durable, and gives the partitions back. Nothing may be admitted any more.
     pub async fn close(&self) {
+        self.timers.close();
         self.queue.close();
         self.activities.close();
         let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -244,25 +284,49 @@ impl Dispatcher {
         *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = (0..count).map(spawn).collect();
     }
 
-    /// Goes on with what a former owner left: unread messages and open activities.
+    /// Goes on with what a former owner left: unread messages, messages that were sent, and open activities.
     async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
-        // Both are read before anything runs: activities that are started now must not be found here and run twice.
+        // All is read before anything runs: activities that are started now must not be found here and run twice.
         let (unread, activities) = (self.store.unread().await?, self.store.open_activities().await?);
+        let sent = self.store.outbox().await?;
+        // Before any instance goes on: one that called the next attempt, or another activity in the same place, must not lose it to this.
+        activities.into_iter().for_each(|activity| self.perform(activity));
+        self.send(sent);
         for instance in unread {
             self.rouse(&instance.id).await?;
         }
-        activities.into_iter().for_each(|activity| self.perform(activity));
         Ok(())
     }
 
     /// Runs an instance whose unread messages are in the store.
     async fn rouse(self: &Arc<Self>, id: &str) -> Result<(), StoreError> {
-        if let Some(slot) = self.slot(id).await? {
-            self.schedule(&slot, &mut slot.lock());
-            // A parked instance has nothing to do.
+        while let Some(slot) = self.slot(id).await? {
+            // A parked instance has nothing to do, unless it was called back.
+            let called_back = slot.lock().parked && self.is_called_back(slot.key).await?;
+            {
+                let mut inner = slot.lock();
+                // What is told to a slot that has left the map since, nobody hears.
+                if inner.gone {
+                    continue;
+                }
+                if called_back {
+                    inner.parked = false;
+                    inner.leave_in_store();
+                }
+                inner.pending = !inner.parked;
+                self.schedule(&slot, &mut inner);
+            }
             self.forget_if_idle(&slot);
+            break;
         }
         Ok(())
+    }
+
+    /// Whether a message waits in the store that even a parked instance reads.
+    async fn is_called_back(&self, key: store::InstanceKey) -> Result<bool, StoreError> {
+        let unread = self.store.load(key).await?.map(|loaded| loaded.unread).unwrap_or_default();
+        let body = |message: &store::StoredMessage| serde_json::from_str::<MessageBody>(&message.body).ok();
+        Ok(unread.iter().filter_map(body).any(|body| slot::calls_back(&body)))
     }
 
     /// The slot of an instance that exists; made where there is none. Whoever then gives it nothing to do must let it be forgotten.
@@ -292,8 +356,7 @@ impl Dispatcher {
 
     /// Puts a slot in the run queue, unless it is there, runs, or must wait for a commit before it can be loaded.
     fn schedule(&self, slot: &Arc<Slot>, inner: &mut Inner) {
-        let must_wait = matches!(inner.body, Body::Cold) && inner.turns_in_flight > 0;
-        if !inner.scheduled && !inner.parked && !must_wait && inner.is_trusted() {
+        if !inner.scheduled && !inner.parked && !inner.must_wait() && inner.is_trusted() {
             inner.scheduled = true;
             self.queue.push(slot.clone());
         }
@@ -331,7 +394,7 @@ impl Dispatcher {
             inner.write_ended(is_turn);
             let dropped = error.map(|error| self.distrust(slot, &mut inner, error));
             // A turn that was not durable may have kept the instance from being loaded.
-            if !inner.inbox.is_empty() {
+            if inner.has_work() {
                 self.schedule(slot, &mut inner);
             }
             (inner.is_idle(), dropped)
@@ -349,6 +412,7 @@ impl Dispatcher {
             inner.failed = Some(error.clone());
         }
         inner.inbox.take();
+        inner.pending = false;
         self.take_body(slot, inner, Body::Cold)
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fermata_replay::{Message, MessageBody, RuntimeStatus};
+use fermata_replay::{Message, MessageBody, RuntimeStatus, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::engine::Guest;
@@ -16,8 +16,6 @@ pub struct Slot {
     pub id: Arc<str>,
     pub key: InstanceKey,
     pub lease: Lease,
-    pub module: String,
-    pub execution: String,
     /// When the resident guest blocked, by the residency's count; 0 while there is none.
     pub stamp: AtomicU64,
     inner: Mutex<Inner>,
@@ -29,15 +27,26 @@ pub struct Inner {
     pub body: Body,
     /// In the run queue, or running.
     pub scheduled: bool,
-    /// As of the last turn that was submitted, durable or not.
+    /// There is something to do, whether the inbox has messages or not: a deadline has passed, or messages were left in the store.
+    pub pending: bool,
+    /// Messages were left in the store, the latest by the write of this number: it can be loaded no sooner than that has ended.
+    pub left_in_store: u64,
+    /// As of the last turn that was submitted, durable or not; or of a message that will change it.
     pub status: RuntimeStatus,
     pub version: u64,
+    /// The execution of the present generation, and the module that it runs.
+    pub execution: Arc<str>,
+    pub module: Arc<str>,
+    /// When its next deadline passes.
+    pub due: Option<Timestamp>,
     pub parked: bool,
     /// Turns that were submitted and have not ended.
     pub turns_in_flight: u32,
     /// A write failed, so what is in memory may be ahead of the store. The slot takes part in nothing any more, and leaves the map when
     /// its last write has ended: who looks at the store then finds everything that was acknowledged.
     pub failed: Option<StoreError>,
+    /// It is being removed from the store. Like one that failed the slot takes part in nothing any more.
+    pub removed: bool,
     /// This slot has left the map: whoever finds it must look again.
     pub gone: bool,
     /// How often in a row the host gave up on a step.
@@ -81,6 +90,25 @@ impl Inbox {
         self.backlog.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Puts messages before those there are.
+    pub fn prepend(&mut self, messages: Vec<Message>) {
+        let bytes = messages.len() * limits::MESSAGE_OVERHEAD_BYTES;
+        self.bytes += bytes;
+        self.backlog.0.fetch_add(bytes, Ordering::Relaxed);
+        for message in messages.into_iter().rev() {
+            self.messages.push_front((message, limits::MESSAGE_OVERHEAD_BYTES));
+        }
+    }
+
+    /// Whether a message is there that a suspended instance reads.
+    pub fn has_call_back(&self) -> bool {
+        self.messages.iter().any(|(message, _)| calls_back(&message.body))
+    }
+
+    pub fn has_migration(&self) -> bool {
+        self.messages.iter().any(|(message, _)| matches!(message.body, MessageBody::Migrated { .. }))
+    }
+
     pub fn take(&mut self) -> Vec<Message> {
         self.backlog.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
         self.messages.drain(..).map(|(message, _)| message).collect()
@@ -107,6 +135,11 @@ impl Inbox {
     }
 }
 
+/// Whether an instance that reads nothing, as it is suspended or parked, reads this.
+pub fn calls_back(body: &MessageBody) -> bool {
+    body.is_urgent() || matches!(body, MessageBody::Resumed(_))
+}
+
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.take();
@@ -120,18 +153,22 @@ impl Slot {
             id: instance.id.as_str().into(),
             key: instance.key,
             lease,
-            module: instance.module.clone(),
-            execution: instance.execution.clone(),
             stamp: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 inbox: Inbox::new(backlog),
                 body: Body::Cold,
                 scheduled: false,
+                pending: false,
+                left_in_store: 0,
                 status: instance.status,
                 version: instance.version,
+                execution: instance.execution.as_str().into(),
+                module: instance.module.as_str().into(),
+                due: instance.due,
                 parked: instance.parked.is_some(),
                 turns_in_flight: 0,
                 failed: None,
+                removed: false,
                 gone: false,
                 abandoned: 0,
                 writes_submitted: 0,
@@ -149,7 +186,51 @@ impl Slot {
 impl Inner {
     /// Whether what is in memory is what the store has, or will have once the writes under way are durable.
     pub fn is_trusted(&self) -> bool {
-        !self.gone && self.failed.is_none()
+        !self.gone && !self.removed && self.failed.is_none()
+    }
+
+    /// Whether messages wait in the store until the instance is called back.
+    pub fn reads_nothing(&self) -> bool {
+        self.parked || self.status == RuntimeStatus::Suspended
+    }
+
+    pub fn has_work(&self) -> bool {
+        self.pending || !self.inbox.is_empty()
+    }
+
+    /// Notes that messages up to here are in the store alone, or on their way there.
+    pub fn leave_in_store(&mut self) {
+        self.left_in_store = self.writes_submitted;
+    }
+
+    /// Whether a guest that has to be loaded would be loaded from a store that is behind.
+    pub fn must_wait(&self) -> bool {
+        if !matches!(self.body, Body::Cold) {
+            return false;
+        }
+        // A generation that has yet to begin is all in memory; but it must not run away from the store.
+        let behind = if self.inbox.begins_with_start() { limits::TURNS_AHEAD } else { 0 };
+        self.turns_in_flight > behind || self.writes_ended < self.left_in_store
+    }
+
+    /// Whether what was loaded, when so many writes had ended, lacks messages that were left in the store since: the instance is called
+    /// back, by one of the unread messages or by one that came meanwhile, and is to read them all.
+    pub fn must_load_again(&mut self, unread: &[Message], durable: u64) -> bool {
+        let is_called_back = self.reads_nothing() && unread.iter().any(|message| calls_back(&message.body));
+        if is_called_back {
+            // From here on nothing more is left there.
+            self.status = RuntimeStatus::Running;
+        }
+        let lacks = self.writes_submitted > durable && (is_called_back || self.left_in_store > durable);
+        if lacks {
+            self.leave_in_store();
+            self.pending = true;
+        }
+        lacks
+    }
+
+    pub fn writes_ended(&self) -> u64 {
+        self.writes_ended
     }
 
     pub fn write_submitted(&mut self, is_turn: bool) {
@@ -183,14 +264,14 @@ impl Inner {
 
     /// Nothing is left that the store does not have.
     pub fn is_idle(&self) -> bool {
-        let idle = !self.scheduled && self.inbox.is_empty() && matches!(self.body, Body::Cold);
-        self.writes_in_flight() == 0 && (idle || self.failed.is_some())
+        let idle = !self.scheduled && !self.has_work() && matches!(self.body, Body::Cold);
+        self.writes_in_flight() == 0 && (idle || self.failed.is_some() || self.removed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use fermata_replay::{Payload, Timestamp};
+    use fermata_replay::Payload;
 
     use super::*;
 

@@ -4,19 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fermata_replay::{Execution, Message, State, Step, Timestamp, Turn};
+use fermata_replay::{
+    End as Ending, Execution, Message, MessageBody, RuntimeStatus, State, Step, Timestamp, Turn, rewind,
+};
 
 use super::Dispatcher;
+use super::generation::to_json;
 use super::slot::{Body, Slot};
-use crate::engine::{BadModule, End, Guest, Module, Progress};
-use crate::store::{Activity, Change, Loaded, NewActivity, StoreError, TurnRecord};
+use crate::engine::{BadModule, End, Guest, Line, Module, Progress};
+use crate::store::{
+    Activity, Change, Loaded, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
+};
 
 /// What a slot's instance needs to go on.
 enum Life {
-    /// A guest, and the messages it has yet to see.
-    Guest(Box<Guest>, Vec<Message>),
+    /// A guest, which has its messages; and the time up to which deadlines have passed.
+    Guest(Box<Guest>, Timestamp),
     /// No guest was needed: the messages changed nothing that it waits for.
-    Absorbed(Turn),
+    Absorbed(Box<Turn>),
     /// There was nothing to do.
     Nothing,
 }
@@ -27,59 +32,89 @@ pub(super) enum Lifeless {
     Later(String),
     /// Until somebody does something about it.
     Park(String),
+    /// The store would not have it.
+    Distrusted,
 }
 
 impl Lifeless {
     pub fn into_reason(self) -> String {
-        let (Lifeless::Later(reason) | Lifeless::Park(reason)) = self;
-        reason
+        match self {
+            Lifeless::Later(reason) | Lifeless::Park(reason) => reason,
+            Lifeless::Distrusted => "the instance changed".into(),
+        }
     }
 }
 
 impl Dispatcher {
     /// Runs a scheduled slot until it has no message left.
     pub(super) fn turn(self: &Arc<Self>, slot: &Arc<Slot>) {
-        let (body, messages) = {
+        let (body, messages, now) = {
             let mut inner = slot.lock();
             if !inner.is_trusted() {
                 return;
             }
+            inner.pending = false;
             let body = self.take_body(slot, &mut inner, Body::Running);
             let is_resident = matches!(body, Body::Resident(_));
-            (body, if is_resident { inner.inbox.take() } else { Vec::new() })
+            // The time is taken with the messages: none that comes later was accepted before it.
+            (body, if is_resident { inner.inbox.take() } else { Vec::new() }, self.clock.now())
         };
         let life = match body {
-            Body::Resident(guest) => Ok(Life::Guest(guest, messages)),
-            Body::Cold | Body::Running => self.bring_to_life(slot),
+            // A guest of the module that it is moved away from runs no further.
+            Body::Resident(guest) if messages.iter().any(migrates) => {
+                drop(guest);
+                self.bring_to_life(slot, messages)
+            }
+            Body::Resident(guest) => return self.run(slot, guest, messages, now),
+            Body::Cold | Body::Running => self.bring_to_life(slot, messages),
         };
         match life {
-            Ok(Life::Guest(guest, messages)) => self.run(slot, guest, messages),
+            Ok(Life::Guest(guest, now)) => self.run(slot, guest, Vec::new(), now),
             Ok(Life::Absorbed(turn)) => {
-                self.commit(slot, turn);
+                self.commit(slot, *turn, Vec::new());
                 self.put_back(slot, None);
             }
             Ok(Life::Nothing) => self.put_back(slot, None),
+            Err(Lifeless::Distrusted) => self.put_back(slot, None),
             Err(Lifeless::Park(reason)) => self.park(slot, reason),
             Err(Lifeless::Later(reason)) => self.abandon(slot, &reason),
         }
     }
 
-    fn run(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>, mut messages: Vec<Message>) {
+    fn run(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>, mut messages: Vec<Message>, mut now: Timestamp) {
         loop {
-            match guest.resume(messages) {
+            match guest.resume(messages, now) {
                 Progress::Blocked => {
                     if let Some(turn) = guest.take_turn() {
-                        self.commit(slot, turn);
+                        let log = guest.take_log();
+                        self.commit(slot, turn, log);
                     }
-                    messages = slot.lock().inbox.take();
-                    if messages.is_empty() {
+                    let (is_suspended, due) = guest.state(|state| (state.is_suspended(), state.next_due()));
+                    if is_suspended {
+                        return self.put_back(slot, None);
+                    }
+                    let mut inner = slot.lock();
+                    if inner.inbox.has_migration() {
+                        drop(inner);
+                        return self.put_back(slot, Some(guest));
+                    }
+                    messages = inner.inbox.take();
+                    now = self.clock.now();
+                    drop(inner);
+                    if messages.is_empty() && due.is_none_or(|due| due > now) {
                         return self.put_back(slot, Some(guest));
                     }
                 }
                 Progress::Ended(End::Recorded) => return self.end(slot, guest),
                 Progress::Ended(End::Mismatch(mismatch)) => {
+                    let started_with = guest.state(|state| state.start().map(|start| start.module.clone()));
                     drop(guest);
-                    return self.park(slot, mismatch.to_string());
+                    let digests = format!(
+                        "it runs module {}, and was started with {}",
+                        slot.lock().module,
+                        started_with.unwrap_or_default()
+                    );
+                    return self.park(slot, format!("{mismatch}; {digests}"));
                 }
                 Progress::Ended(End::Abandoned(reason)) => {
                     drop(guest);
@@ -89,8 +124,12 @@ impl Dispatcher {
         }
     }
 
-    /// Commits the last turn of an instance. Messages that were admitted while it ended stay visible in its history.
+    /// Commits the last turn of an execution. Messages that were admitted while it ended stay visible in its history; or they are
+    /// for the next generation.
     fn end(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>) {
+        if guest.state(|state| matches!(state.end(), Some(Ending::ContinuedAsNew { .. }))) {
+            return self.end_generation(slot, guest);
+        }
         let late: Vec<Message> = {
             let mut inner = slot.lock();
             // From here on nothing more is admitted.
@@ -99,42 +138,99 @@ impl Dispatcher {
         };
         guest.absorb(late);
         if let Some(turn) = guest.take_turn() {
-            self.commit(slot, turn);
+            let log = guest.take_log();
+            self.commit(slot, turn, log);
         }
         drop(guest);
         self.put_back(slot, None);
     }
 
-    fn bring_to_life(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Life, Lifeless> {
-        let is_new = {
+    fn end_generation(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>) {
+        let (left, log) = (guest.take_inbox(), guest.take_log());
+        let start = guest.state(|state| state.start().cloned());
+        if let (Some(turn), Some(start)) = (guest.take_turn(), start) {
+            drop(guest);
+            self.commit_and(slot, turn, log, |inner, turn| {
+                let next = turn.next.take()?;
+                let seq = turn.steps.last().map_or(0, |step| step.seq);
+                Some(self.begin_generation(inner, start, next, seq, left))
+            });
+        }
+        self.put_back(slot, None);
+    }
+
+    /// `messages` are at hand, before those in the inbox.
+    fn bring_to_life(self: &Arc<Self>, slot: &Arc<Slot>, at_hand: Vec<Message>) -> Result<Life, Lifeless> {
+        let (is_all_here, durable) = {
             let inner = slot.lock();
-            inner.version == 0 && inner.inbox.begins_with_start()
+            (at_hand.is_empty() && inner.inbox.begins_with_start(), inner.writes_ended())
         };
-        let loaded = if is_new { None } else { self.wait_for(self.store.load(slot.key))? };
-        // Taken only now: a message that was admitted and became durable while the store was read would be there twice.
-        let messages = slot.lock().inbox.take();
-        let (history, messages) = match loaded {
-            Some(loaded) => decode(loaded, messages).map_err(Lifeless::Park)?,
-            None => (Vec::new(), messages),
+        let loaded = if is_all_here { None } else { self.wait_for(self.store.load(slot.key))? };
+        let (mut history, mut messages) = loaded.map_or(Ok(Default::default()), decode).map_err(Lifeless::Park)?;
+        let (now, module) = {
+            let mut inner = slot.lock();
+            if inner.must_load_again(&messages, durable) {
+                return Ok(Life::Nothing);
+            }
+            // Taken only now: a message that was admitted and became durable while the store was read would be there twice.
+            let at_hand: Vec<Message> = at_hand.into_iter().chain(inner.inbox.take()).collect();
+            let first_at_hand = at_hand.first().map_or(u64::MAX, |message| message.seq);
+            messages.retain(|message| message.seq < first_at_hand);
+            messages.extend(at_hand);
+            (self.clock.now(), inner.module.clone())
         };
-        if messages.is_empty() {
+        self.rewind_if_asked(slot, &mut history, &mut messages)?;
+        if history.is_empty() && messages.is_empty() {
             return Ok(Life::Nothing);
         }
-        if !history.is_empty() {
-            let mut execution = Execution::without_guest(&history);
-            messages.iter().for_each(|message| execution.push(message.clone()));
-            match execution.absorb() {
-                Ok(false) => return Ok(Life::Absorbed(execution.take_turn())),
-                Ok(true) => {}
-                Err(stop) => return Err(Lifeless::Park(stop.to_string())),
-            }
-        } else if !starts(&messages) {
+        let is_new = State::of(&history).start().is_none();
+        if is_new && !messages.first().is_some_and(starts) {
             return Err(Lifeless::Park("its first message is missing".into()));
         }
-        let module = self.module(&slot.module)?;
+        let mut module = module.to_string();
+        if !is_new || messages.iter().any(|message| message.body.is_urgent()) {
+            let mut execution = Execution::without_guest(&history);
+            messages.iter().for_each(|message| execution.push(message.clone()));
+            execution.tick(now);
+            execution.begin();
+            match execution.absorb() {
+                Ok(false) if execution.has_turn() => return Ok(Life::Absorbed(Box::new(execution.take_turn()))),
+                Ok(false) => return Ok(Life::Nothing),
+                Ok(true) => module = execution.state().module().to_owned(),
+                Err(stop) => return Err(Lifeless::Park(stop.to_string())),
+            }
+        }
+        let module = self.module(&module)?;
         let mut execution = Execution::new(history);
         messages.into_iter().for_each(|message| execution.push(message));
-        Ok(Life::Guest(Box::new(self.engine.guest(&module, &slot.id, execution)), Vec::new()))
+        Ok(Life::Guest(Box::new(self.engine.guest(&module, &slot.id, execution)), now))
+    }
+
+    /// Commits what a rewind undoes on its own: messages that were applied before are in the inbox again then.
+    fn rewind_if_asked(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        history: &mut Vec<Step>,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Lifeless> {
+        let Some(place) = messages.iter().position(|message| matches!(message.body, MessageBody::Rewound(_))) else {
+            return Ok(());
+        };
+        let message = messages.remove(place);
+        let Some(turn) = rewind(history, &message) else {
+            // Nobody may be told that it runs again.
+            slot.lock().status = State::of(history).runtime_status();
+            let ignored = Turn::ignoring(&State::of(history), vec![message.seq]);
+            self.commit(slot, ignored, Vec::new());
+            return Ok(());
+        };
+        let again = turn.returned.clone();
+        history.extend(turn.steps.iter().cloned());
+        if !self.commit(slot, turn, Vec::new()) {
+            return Err(Lifeless::Distrusted);
+        }
+        messages.splice(0..0, again);
+        Ok(())
     }
 
     /// The module of this digest, from memory or from the store. Not for threads of an async runtime.
@@ -158,56 +254,105 @@ impl Dispatcher {
         })
     }
 
-    /// Submits a turn; what it lets loose starts when it is durable.
-    fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn) {
-        let steps = (!turn.steps.is_empty()).then(|| serde_json::to_string(&turn.steps).expect("steps are JSON"));
-        let updated = turn.steps.last().map_or_else(|| self.clock.now(), |step| step.at);
-        let custom_status = turn.steps.iter().rev().find_map(|step| step.custom_status.as_ref());
-        let started: Vec<Activity> = turn
-            .activities
-            .iter()
-            .map(|activity| Activity {
-                key: slot.key,
-                instance_id: slot.id.to_string(),
-                execution: slot.execution.clone(),
-                module: slot.module.clone(),
-                task: activity.task,
-                name: activity.name.clone(),
-                input: activity.input.as_str().to_owned(),
-            })
-            .collect();
-        let record = TurnRecord {
-            expected_version: 0,
-            steps,
-            consumed: turn.consumed,
-            status: turn.status,
-            updated,
-            custom_status: custom_status.map(|status| status.as_str().to_owned()),
-            activities: turn
-                .activities
-                .into_iter()
-                .map(|activity| NewActivity {
-                    task: activity.task,
-                    name: activity.name,
-                    input: activity.input.as_str().to_owned(),
-                })
-                .collect(),
-            settled: turn.settled,
-        };
+    /// Submits a turn; what it lets loose starts when it is durable. False where the slot is not to be trusted.
+    fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn, log: Vec<Line>) -> bool {
+        self.commit_and(slot, turn, log, |_, _| None)
+    }
+
+    /// The same; the generation that follows is begun under the slot's lock.
+    fn commit_and(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        mut turn: Turn,
+        log: Vec<Line>,
+        follow: impl FnOnce(&mut super::slot::Inner, &mut Turn) -> Option<NewGeneration>,
+    ) -> bool {
+        // Before the lock is taken: it takes time.
+        let steps = (turn.next.is_none() && !turn.steps.is_empty())
+            .then(|| serde_json::to_string(&turn.steps).expect("steps are JSON"));
+        let outgoing = std::mem::take(&mut turn.outgoing).into_iter().map(|outgoing| {
+            let body = serde_json::to_string(&outgoing.body).expect("messages are JSON");
+            Ok(Outgoing { seq: self.ids.next()?, to: outgoing.to, body })
+        });
+        let outgoing: Result<Vec<Outgoing>, StoreError> = outgoing.collect();
         let mut inner = slot.lock();
         if !inner.is_trusted() {
-            return;
+            return false;
         }
-        let record = TurnRecord { expected_version: inner.version, ..record };
+        let outgoing = match outgoing {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                let dropped = self.distrust(slot, &mut inner, &error);
+                drop(inner);
+                drop(dropped);
+                return false;
+            }
+        };
+        let (execution, module) = (inner.execution.clone(), turn.module.as_deref().map(Arc::from));
+        if let Some(module) = module {
+            inner.module = module;
+        }
+        let after = After { log, execution, ..self.after(slot, &inner.module, &turn, &outgoing) };
+        let generation = follow(&mut inner, &mut turn);
+        let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());
         inner.version += 1;
-        inner.status = turn.status;
         inner.abandoned = 0;
-        let dispatcher = self.clone();
+        inner.due = record.due;
+        inner.status = record.status;
+        if record.status == RuntimeStatus::Suspended {
+            self.leave_messages(&mut inner);
+        }
+        let after = After { due: record.due, ..after };
+        let (dispatcher, key, id) = (self.clone(), slot.key, slot.id.clone());
         self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
             if outcome.is_ok() {
-                started.into_iter().for_each(|activity| dispatcher.perform(activity));
+                after.come_true(&dispatcher, key, &id);
             }
         });
+        if inner.status == RuntimeStatus::Suspended || inner.pending {
+            inner.leave_in_store();
+        }
+        true
+    }
+
+    /// A suspended instance reads nothing: what it was sent waits in the store; unless something there calls it back.
+    fn leave_messages(&self, inner: &mut super::slot::Inner) {
+        if inner.inbox.has_call_back() {
+            inner.status = RuntimeStatus::Running;
+            inner.pending = true;
+        }
+        inner.inbox.take();
+    }
+
+    fn after(&self, slot: &Slot, module: &str, turn: &Turn, outgoing: &[Outgoing]) -> After {
+        let perform = turn.activities.iter().map(|activity| Activity {
+            key: slot.key,
+            instance_id: slot.id.to_string(),
+            execution: String::new(),
+            module: module.to_owned(),
+            task: activity.task,
+            name: activity.name.clone(),
+            input: activity.input.as_str().to_owned(),
+            attempt: activity.attempt,
+            timeout: activity.timeout.map(|span| span.0),
+        });
+        let send = outgoing.iter().map(|outgoing| Sent {
+            seq: outgoing.seq,
+            from: slot.key,
+            from_id: slot.id.to_string(),
+            to: outgoing.to.clone(),
+            body: outgoing.body.clone(),
+        });
+        // One that returns lets go of what it called; what is terminated stops.
+        let is_terminated = turn.status == RuntimeStatus::Terminated;
+        After {
+            execution: "".into(),
+            due: None,
+            log: Vec::new(),
+            perform: if is_terminated { Vec::new() } else { perform.collect() },
+            give_up: if is_terminated { GiveUp::All } else { GiveUp::Tasks(turn.settled.clone()) },
+            send: send.collect(),
+        }
     }
 
     /// The slot is done with its messages: its guest stays in memory if it may.
@@ -227,7 +372,7 @@ impl Dispatcher {
         drop(dropped);
         {
             let mut inner = slot.lock();
-            if !inner.inbox.is_empty() {
+            if inner.has_work() {
                 self.schedule(slot, &mut inner);
             }
         }
@@ -259,11 +404,16 @@ impl Dispatcher {
         let mut inner = slot.lock();
         inner.scheduled = false;
         inner.body = Body::Cold;
+        // What came too late for this try, and is read all the same.
+        let is_called_back = inner.inbox.has_call_back();
         // Every message has been submitted to the store, where it stays.
         inner.inbox.take();
+        inner.pending = false;
         if inner.is_trusted() {
-            inner.parked = true;
+            inner.parked = !is_called_back;
+            inner.pending = is_called_back;
             self.submit(slot, &mut inner, Change::Park { reason: Some(reason) }, |_| ());
+            inner.leave_in_store();
         }
     }
 
@@ -272,6 +422,7 @@ impl Dispatcher {
         let (attempts, settled, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = true;
+            inner.pending = true;
             inner.abandoned += 1;
             (inner.abandoned, inner.settled(), self.take_body(slot, &mut inner, Body::Cold))
         };
@@ -290,23 +441,102 @@ impl Dispatcher {
     }
 }
 
-fn starts(messages: &[Message]) -> bool {
-    messages.first().is_some_and(|message| matches!(message.body, fermata_replay::MessageBody::Started(_)))
+/// What a turn lets loose when it is durable.
+struct After {
+    execution: Arc<str>,
+    due: Option<Timestamp>,
+    log: Vec<Line>,
+    give_up: GiveUp,
+    perform: Vec<Activity>,
+    send: Vec<Sent>,
 }
 
-/// History and all unread messages: older ones from the store, then those at hand.
-fn decode(loaded: Loaded, messages: Vec<Message>) -> Result<(Vec<Step>, Vec<Message>), String> {
+/// Activities whose work is not needed any more.
+enum GiveUp {
+    Tasks(Vec<u32>),
+    All,
+}
+
+impl After {
+    fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
+        if let Some(due) = self.due {
+            dispatcher.timers.note(due, key, id);
+        }
+        self.log.into_iter().for_each(|line| line.write(id, &self.execution));
+        match self.give_up {
+            GiveUp::Tasks(tasks) => tasks.into_iter().for_each(|task| dispatcher.give_up(key, Some(task))),
+            GiveUp::All => dispatcher.give_up(key, None),
+        }
+        for activity in self.perform {
+            dispatcher.perform(Activity { execution: self.execution.to_string(), ..activity });
+        }
+        dispatcher.send(self.send);
+    }
+}
+
+fn record(
+    turn: Turn,
+    steps: Option<String>,
+    outgoing: Vec<Outgoing>,
+    generation: Option<NewGeneration>,
+    expected_version: u64,
+    now: Timestamp,
+) -> TurnRecord {
+    let updated = turn.steps.last().map_or(now, |step| step.at);
+    let custom_status = turn.steps.iter().rev().find_map(|step| step.custom_status.as_ref());
+    let returned = turn.returned.iter().map(|message| StoredMessage {
+        seq: message.seq,
+        at: message.at,
+        body: to_json(&message.body),
+    });
+    let activities = turn.activities.into_iter().map(|activity| NewActivity {
+        task: activity.task,
+        name: activity.name,
+        input: activity.input.as_str().to_owned(),
+        attempt: activity.attempt,
+        timeout: activity.timeout.map(|span| span.0),
+    });
+    TurnRecord {
+        expected_version,
+        steps,
+        consumed: turn.consumed,
+        returned: returned.collect(),
+        status: turn.status,
+        updated,
+        custom_status: custom_status.map(|status| status.as_str().to_owned()),
+        activities: activities.collect(),
+        settled: turn.settled,
+        due: turn.due,
+        module: turn.module,
+        outgoing,
+        generation,
+    }
+}
+
+fn starts(message: &Message) -> bool {
+    matches!(message.body, MessageBody::Started(_))
+}
+
+fn migrates(message: &Message) -> bool {
+    matches!(message.body, MessageBody::Migrated { .. })
+}
+
+/// History and unread messages, in the order in which they are read.
+pub(super) fn decode(loaded: Loaded) -> Result<(Vec<Step>, Vec<Message>), String> {
     let damaged = |error: serde_json::Error| format!("what is stored of it is damaged: {error}");
     let mut history = Vec::new();
     for chunk in &loaded.history {
         history.extend(serde_json::from_str::<Vec<Step>>(chunk).map_err(damaged)?);
     }
-    let first_at_hand = messages.first().map_or(u64::MAX, |message| message.seq);
-    let mut all = Vec::new();
-    for stored in loaded.unread.iter().filter(|stored| stored.seq < first_at_hand) {
+    let mut messages = Vec::with_capacity(loaded.unread.len());
+    for stored in loaded.unread {
         let body = serde_json::from_str(&stored.body).map_err(damaged)?;
-        all.push(Message { seq: stored.seq, at: Timestamp(stored.at.0), body });
+        messages.push(Message { seq: stored.seq, at: stored.at, body });
     }
-    all.extend(messages);
-    Ok((history, all))
+    // A generation begins with its start. That has the place of what the one before ended with, and a deadline, or what goes before
+    // all others, may have ended it with messages of earlier places unread.
+    if let Some(place) = messages.iter().position(starts) {
+        messages[..=place].rotate_right(1);
+    }
+    Ok((history, messages))
 }

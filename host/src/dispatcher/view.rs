@@ -1,9 +1,11 @@
 //! What an instance shows: read from durable state only, derived from history.
 
-use fermata_replay::{BufferedEvent, Decision, MessageBody, Payload, RuntimeStatus, State, Step, Timestamp};
+use fermata_replay::{
+    BufferedEvent, Decision, MessageBody, OpenTask, Payload, RuntimeStatus, Start, State, Step, Timestamp,
+};
 
 use super::Dispatcher;
-use crate::store::{Filter, Instance, Loaded, Page, Snapshot, StoreError};
+use crate::store::{Filter, Instance, Loaded, Page, Snapshot, StoreError, StoredMessage};
 
 /// An instance as its owner knows it, durable at the time of reading.
 #[derive(Clone, Debug)]
@@ -13,7 +15,13 @@ pub struct InstanceView {
     pub status: RuntimeStatus,
     pub created: Timestamp,
     pub updated: Timestamp,
+    /// The module that it runs, and the execution of its present generation.
     pub module: String,
+    pub execution: String,
+    /// Whose child it is.
+    pub parent: Option<String>,
+    /// How often it has continued as new.
+    pub generation: u64,
     pub input: Option<Payload>,
     /// The result, or how it failed.
     pub output: Option<Output>,
@@ -28,14 +36,18 @@ pub struct InstanceView {
 pub enum Output {
     Result(Payload),
     Failure(fermata_replay::Failure),
+    /// Why it was terminated, where a reason was given.
+    Terminated(Option<String>),
 }
 
 /// The whole history, and what it adds up to.
 #[derive(Clone, Debug)]
 pub struct HistoryView {
     pub steps: Vec<Step>,
-    /// Names of events that would let the instance go on.
-    pub waiting_for: Vec<String>,
+    /// What would let the instance go on.
+    pub waiting_for: Vec<OpenTask>,
+    /// All that is under way.
+    pub open_tasks: Vec<OpenTask>,
     /// Events that no wait has taken.
     pub buffered: Vec<BufferedEvent>,
 }
@@ -65,19 +77,34 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
     let Snapshot { instance, first, last, unread } = snapshot;
     let first = first.as_deref().map(steps_of).transpose()?.unwrap_or_default();
     let last = last.as_deref().map(steps_of).transpose()?;
-    let input = match first.first() {
-        Some(step) => input_of(&step.message),
-        None => match unread.first() {
-            Some(message) => input_of(&serde_json::from_str(&message.body).map_err(damaged)?),
-            None => None,
-        },
+    let start = match first.first() {
+        Some(step) => start_of(step.message.clone()),
+        None => unread_start(&unread)?,
     };
     let output = instance.status.is_final().then(|| output_of(last.as_ref().unwrap_or(&first))).flatten();
-    let Instance { id, name, module, status, created, updated, custom_status, parked, .. } = instance;
+    let Instance { id, name, module, execution, status, created, updated, custom_status, parked, .. } = instance;
     let custom_status = custom_status
         .map(|text| Payload::parse(&text).map_err(|error| StoreError::Damaged(error.to_string())))
         .transpose()?;
-    Ok(InstanceView { id, name, status, created, updated, module, input, output, custom_status, parked, history: None })
+    let (input, parent, generation) = start
+        .map(|start| (start.input, start.parent.map(|parent| parent.instance), start.generation))
+        .map_or((None, None, 0), |(input, parent, generation)| (Some(input), parent, generation));
+    Ok(InstanceView {
+        id,
+        name,
+        status,
+        created,
+        updated,
+        module,
+        execution,
+        parent,
+        generation,
+        input,
+        output,
+        custom_status,
+        parked,
+        history: None,
+    })
 }
 
 /// One picture: the status is that of this very history.
@@ -91,7 +118,12 @@ fn view_with_history(loaded: Loaded) -> Result<InstanceView, StoreError> {
     let (first, last) = (chunks.next(), chunks.next_back());
     let mut view = view(Snapshot { instance, first, last, unread })?;
     let state = State::of(&steps);
-    view.history = Some(HistoryView { waiting_for: state.waiting_for(), buffered: state.buffered_events(), steps });
+    view.history = Some(HistoryView {
+        waiting_for: state.waiting_for(),
+        open_tasks: state.open_tasks(),
+        buffered: state.buffered_events(),
+        steps,
+    });
     Ok(view)
 }
 
@@ -103,17 +135,33 @@ fn damaged(error: serde_json::Error) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
 
-fn input_of(message: &MessageBody) -> Option<Payload> {
+/// The start of an execution that has not begun. Messages that were left to it may stand before it.
+fn unread_start(unread: &[StoredMessage]) -> Result<Option<Start>, StoreError> {
+    for message in unread {
+        if let Some(start) = start_of(serde_json::from_str(&message.body).map_err(damaged)?) {
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
+fn start_of(message: MessageBody) -> Option<Start> {
     match message {
-        MessageBody::Started(start) => Some(start.input.clone()),
+        MessageBody::Started(start) => Some(*start),
         _ => None,
     }
 }
 
 fn output_of(steps: &[Step]) -> Option<Output> {
-    steps.iter().rev().flat_map(|step| step.decisions.iter().rev()).find_map(|decision| match decision {
-        Decision::Completed { output } => Some(Output::Result(output.clone())),
-        Decision::Failed { failure } => Some(Output::Failure(failure.clone())),
-        _ => None,
+    steps.iter().rev().find_map(|step| {
+        let decided = step.decisions.iter().rev().find_map(|decision| match decision {
+            Decision::Completed { output } => Some(Output::Result(output.clone())),
+            Decision::Failed { failure } => Some(Output::Failure(failure.clone())),
+            _ => None,
+        });
+        decided.or_else(|| match &step.message {
+            MessageBody::Terminated(control) => Some(Output::Terminated(control.reason.clone())),
+            _ => None,
+        })
     })
 }

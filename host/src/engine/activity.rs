@@ -1,6 +1,7 @@
 //! One attempt at an activity, in a wasm instance of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fermata_replay::{Failure, Outcome, Payload, kind};
 use wasmtime::Trap;
@@ -31,6 +32,8 @@ pub struct ActivityCall {
     /// The same for every attempt at one task, and for no other task.
     pub task_key: String,
     pub attempt: u32,
+    /// How long it may take; none: as long as any guest.
+    pub timeout: Option<Duration>,
 }
 
 impl Engine {
@@ -38,17 +41,15 @@ impl Engine {
     /// runtime, which its WASI clocks need.
     pub async fn run_activity(self: &Arc<Self>, module: &Module, call: ActivityCall) -> Result<Outcome, String> {
         if !module.has_activity(&call.name) {
-            return Ok(Outcome::Failed(Failure::new(
-                kind::NOT_FOUND,
-                format!("the module has no activity {:?}; it has: {}", call.name, module.activity_names()),
-            )));
+            let message = format!("the module has no activity {:?}; it has: {}", call.name, module.activity_names());
+            return Ok(Outcome::Failed(Failure::new(kind::NOT_FOUND, message).non_retryable()));
         }
         let _running = self.epoch.run();
         let log = GuestLog::new(&call.instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
-        let limit = self.limits.wall_time;
+        let limit = call.timeout.map_or(self.limits.wall_time, |timeout| timeout.min(self.limits.wall_time));
         let too_long = || {
-            let message = format!("the activity ran longer than {} s", limit.as_secs_f32());
-            Outcome::Failed(Failure::new(kind::LIMIT, message))
+            let kind = if limit < self.limits.wall_time { kind::TIMEOUT } else { kind::LIMIT };
+            Outcome::Failed(Failure::new(kind, format!("the activity ran longer than {} s", limit.as_secs_f32())))
         };
         // The epoch ends an activity that runs for too long, the timeout one that sleeps.
         let Ok(ended) = tokio::time::timeout(limit, self.attempt(module, &call, &log)).await else {
@@ -68,7 +69,8 @@ impl Engine {
                 tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {}", super::guest::with_backtrace(&error));
                 // A panic is an `unreachable` after a line of log that says more.
                 let message = log.last_error().unwrap_or(error.root_cause().to_string());
-                Outcome::Failed(Failure::new(kind::TRAP, message))
+                let details = super::guest::backtrace(&error);
+                Outcome::Failed(Failure { details, ..Failure::new(kind::TRAP, message) })
             }
         })
     }

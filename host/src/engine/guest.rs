@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use fermata_replay::{Execution, Failure, Message, Mismatch, Outcome, Payload, Start, State, Stop, Turn, kind};
+use fermata_replay::{
+    Execution, Failure, Message, Mismatch, Outcome, Payload, Start, State, Stop, Timestamp, Turn, kind,
+};
 use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 
 use super::host_calls::WitFailure;
-use super::log::GuestLog;
-use super::wasi::{StepClock, Stream, generator, virtual_world};
+use super::log::{GuestLog, Line};
+use super::wasi::{StepClock, virtual_world};
 use super::world::{Created, Orchestrator, Role, Shared, World, fault_of_host, meter, store};
 use super::{Engine, Module};
 
@@ -47,8 +49,9 @@ impl Engine {
     /// A guest for an execution, which must hold at least the start message; nothing runs yet.
     pub fn guest(self: &Arc<Self>, module: &Arc<Module>, instance_id: &str, mut execution: Execution) -> Guest {
         let start = execution.begin().expect("an execution with a guest has been started");
-        let log = GuestLog::new(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
-        let shared = Arc::new(Mutex::new(Shared { execution, blocked: false, stop: None, metered_step: 0 }));
+        let log = GuestLog::gathering(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
+        let shared =
+            Arc::new(Mutex::new(Shared { execution, blocked: false, continued: false, stop: None, metered_step: 0 }));
         let run = run(self.clone(), module.clone(), instance_id.into(), start, log.clone(), shared.clone());
         Guest { run: Box::pin(run), shared, engine: self.clone(), log }
     }
@@ -68,7 +71,7 @@ async fn run(
     let role = Role::Orchestrator(Box::new(Orchestrator {
         shared,
         clock,
-        guid: generator(&seed, Stream::Guid),
+        guids: 0,
         step_ticks: engine.ticks(),
         created: Created::default(),
     }));
@@ -79,10 +82,11 @@ async fn run(
 }
 
 impl Guest {
-    /// Lets the guest run on with these messages, until it blocks or ends.
-    pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>) -> Progress {
+    /// Lets the guest run on with these messages, now that it is `now`, until it blocks or ends.
+    pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>, now: Timestamp) -> Progress {
         {
             let mut shared = self.shared();
+            shared.execution.tick(now);
             messages.into_iter().for_each(|message| shared.execution.push(message));
             shared.blocked = false;
         }
@@ -91,10 +95,12 @@ impl Guest {
             self.run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         match polled {
+            Poll::Pending if self.has_ended() => Progress::Ended(End::Recorded),
             Poll::Pending if self.shared().blocked => Progress::Blocked,
             Poll::Pending => self.record(Outcome::Failed(Failure::new(
                 kind::TRAP,
-                "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only",
+                "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only; \
+                 `create_timer` makes one that is due after a time",
             ))),
             Poll::Ready(Ok(Ok(output))) => self.record(match Payload::parse(&output) {
                 Ok(output) => Outcome::Succeeded(output),
@@ -105,6 +111,22 @@ impl Guest {
             Poll::Ready(Ok(Err(failure))) => self.record(Outcome::Failed(failure.into())),
             Poll::Ready(Err(error)) => self.crashed(error),
         }
+    }
+
+    /// Whether it was terminated while it was blocked, or has continued as new.
+    fn has_ended(&self) -> bool {
+        let shared = self.shared();
+        shared.continued || shared.blocked && shared.execution.state().end().is_some()
+    }
+
+    /// What the guest has logged in steps that are to be committed.
+    pub fn take_log(&self) -> Vec<Line> {
+        self.log.take()
+    }
+
+    /// The messages that were not applied: those for the next generation, or those that wait while the instance is suspended.
+    pub fn take_inbox(&mut self) -> Vec<Message> {
+        self.shared().execution.take_inbox()
     }
 
     /// Applies messages to a guest that has ended: events stay visible as buffered.
@@ -157,7 +179,8 @@ impl Guest {
                 let said = self.log.last_error();
                 let message = stop.map(|stop| stop.to_string()).or(said).unwrap_or(error.root_cause().to_string());
                 tracing::warn!(target: "guest", instance = self.log.instance(), "the orchestrator crashed: {}", with_backtrace(&error));
-                self.record(Outcome::Failed(Failure::new(kind::TRAP, message)))
+                let details = backtrace(&error);
+                self.record(Outcome::Failed(Failure { details, ..Failure::new(kind::TRAP, message) }))
             }
         }
     }
@@ -169,6 +192,11 @@ pub fn with_backtrace(error: &wasmtime::Error) -> String {
         Some(backtrace) => format!("{}\n{backtrace}", error.root_cause()),
         None => format!("{error:#}"),
     }
+}
+
+/// Where in its code a guest crashed, function by function; empty where that is not known.
+pub fn backtrace(error: &wasmtime::Error) -> String {
+    error.downcast_ref::<WasmBacktrace>().map(|backtrace| backtrace.to_string()).unwrap_or_default()
 }
 
 /// 64 hex digits, as recorded at the start.

@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use fermata_replay::{Execution, Failure, Outcome, Payload, Stop, TaskId};
-use rand_chacha::rand_core::Rng;
+use fermata_replay::{Execution, Failure, Outcome, Payload, RetryPolicy, Span, Start, Stop, TaskId, Timestamp};
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
 use super::world::{Role, World, meter};
+use crate::limits;
 
 pub const HOST: &str = "fermata:orchestration/host@1.0.0";
 
@@ -42,6 +42,25 @@ enum WitLevel {
     Error,
 }
 
+/// `retry-policy` of the contract.
+#[derive(Clone, Debug, ComponentType, Lift)]
+#[component(record)]
+struct WitRetryPolicy {
+    #[component(name = "max-attempts")]
+    max_attempts: u32,
+    #[component(name = "first-interval")]
+    first_interval: f64,
+    #[component(name = "backoff-coefficient")]
+    backoff_coefficient: f64,
+    #[component(name = "max-interval")]
+    max_interval: Option<f64>,
+    timeout: Option<f64>,
+    #[component(name = "attempt-timeout")]
+    attempt_timeout: Option<f64>,
+    #[component(name = "non-retryable")]
+    non_retryable: Vec<String>,
+}
+
 type WitOutcome = std::result::Result<String, WitFailure>;
 type Call<'a> = StoreContextMut<'a, World>;
 
@@ -58,6 +77,41 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
         let input = payload(&call, &input)?;
         spend(&mut call, name.len() + input.as_str().len())?;
         Ok((ask(&mut call, |execution| execution.call_activity(&name, input))?,))
+    })?;
+
+    host.func_wrap(
+        "call-sub-orchestrator",
+        |mut call: Call<'_>, (name, input, id): (String, String, Option<String>)| {
+            let input = start_of(&mut call, &name, &input, id.as_deref())?;
+            Ok((ask(&mut call, |execution| execution.call_sub_orchestrator(&name, id.as_deref(), input))?,))
+        },
+    )?;
+    host.func_wrap("create-timer", |mut call: Call<'_>, (due,): (f64,)| {
+        let due = instant(due)?;
+        spend(&mut call, 0)?;
+        Ok((ask(&mut call, |execution| execution.create_timer(due))?,))
+    })?;
+
+    host.func_wrap("set-retry", |mut call: Call<'_>, (task, policy): (TaskId, WitRetryPolicy)| {
+        let policy = RetryPolicy::try_from(policy)?;
+        ask(&mut call, |execution| execution.set_retry(task, policy))
+    })?;
+    host.func_wrap("set-timeout", |mut call: Call<'_>, (task, due, default): (TaskId, f64, Option<String>)| {
+        let due = instant(due)?;
+        let default = default.map(|default| payload(&call, &default)).transpose()?;
+        ask(&mut call, |execution| execution.set_timeout(task, due, default))
+    })?;
+
+    host.func_wrap("start-orchestrator", |mut call: Call<'_>, (name, input, id): (String, String, Option<String>)| {
+        let input = start_of(&mut call, &name, &input, id.as_deref())?;
+        Ok((ask(&mut call, |execution| execution.start_orchestrator(&name, id.as_deref(), input))?,))
+    })?;
+    host.func_wrap("raise-event", |mut call: Call<'_>, (id, name, input): (String, String, String)| {
+        check_id(&id)?;
+        check_name(&call, "an event", &name)?;
+        let input = payload(&call, &input)?;
+        spend(&mut call, id.len() + name.len() + input.as_str().len())?;
+        ask(&mut call, |execution| execution.raise_event(&id, &name, input))
     })?;
 
     host.func_wrap_async("await-task", |call: Call<'_>, (task,): (TaskId,)| {
@@ -90,13 +144,28 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     })?;
 
     host.func_wrap("instance-id", |call: Call<'_>, (): ()| Ok((call.data().instance_id.to_string(),)))?;
+    host.func_wrap("parent-instance-id", |mut call: Call<'_>, (): ()| {
+        Ok((of_start(&mut call, |start| start.parent.as_ref().map(|parent| parent.instance.clone()))?,))
+    })?;
+    host.func_wrap("execution-id", |mut call: Call<'_>, (): ()| {
+        Ok((of_start(&mut call, |start| start.execution.clone())?,))
+    })?;
+    host.func_wrap("orchestrator-name", |mut call: Call<'_>, (): ()| {
+        Ok((of_start(&mut call, |start| start.name.clone())?,))
+    })?;
+    host.func_wrap("module-digest", |mut call: Call<'_>, (): ()| {
+        Ok((ask(&mut call, |execution| Ok(execution.state().module().to_owned()))?,))
+    })?;
     host.func_wrap("current-utc-time", |mut call: Call<'_>, (): ()| {
         Ok((ask(&mut call, |execution| Ok(execution.state().now().as_millis_f64()))?,))
     })?;
     host.func_wrap("new-guid", |mut call: Call<'_>, (): ()| {
-        let mut bytes = [0; 16];
-        call.data_mut().orchestrator()?.guid.fill_bytes(&mut bytes);
-        Ok((uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),))
+        let execution = of_start(&mut call, |start| start.execution.clone())?;
+        let orchestrator = call.data_mut().orchestrator()?;
+        orchestrator.guids += 1;
+        let count = orchestrator.guids.to_string();
+        let namespace = uuid::Uuid::parse_str(&execution).unwrap_or_default();
+        Ok((uuid::Uuid::new_v5(&namespace, count.as_bytes()).to_string(),))
     })?;
     host.func_wrap("is-replaying", |call: Call<'_>, (): ()| match &call.data().role {
         Role::Orchestrator(orchestrator) => {
@@ -121,6 +190,17 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     host.func_wrap("log", |call: Call<'_>, (level, message): (WitLevel, String)| {
         call.data().log.line(level.into(), &message);
         Ok(())
+    })?;
+
+    host.func_wrap_async("continue-as-new", |mut call: Call<'_>, (input, same_module): (String, bool)| {
+        Box::new(async move {
+            let input = payload(&call, &input)?;
+            ask(&mut call, |execution| execution.continue_as_new(input, same_module))?;
+            let shared = call.data_mut().orchestrator()?.shared.clone();
+            shared.lock().expect("no panic while it is held").continued = true;
+            // The guest ends here: it is dropped while it waits for this.
+            std::future::pending::<Result<()>>().await
+        })
     })
 }
 
@@ -132,6 +212,20 @@ fn ask<R>(call: &mut Call<'_>, question: impl FnOnce(&mut Execution) -> Result<R
         shared.stop = Some(stop.clone());
         wasmtime::Error::new(stop)
     })
+}
+
+/// What the execution was started with.
+fn of_start<R>(call: &mut Call<'_>, read: impl FnOnce(&Start) -> R) -> Result<R> {
+    ask(call, |execution| Ok(read(execution.state().start().expect("a guest runs in an execution that has started"))))
+}
+
+/// Checks what starts another instance, and counts it.
+fn start_of(call: &mut Call<'_>, name: &str, input: &str, id: Option<&str>) -> Result<Payload> {
+    check_name(call, "an orchestrator", name)?;
+    id.map_or(Ok(()), check_id)?;
+    let input = payload(call, input)?;
+    spend(call, name.len() + id.map_or(0, str::len) + input.as_str().len())?;
+    Ok(input)
 }
 
 /// A call that blocks until there is an answer; meanwhile the guest is suspended, and may be dropped.
@@ -160,6 +254,14 @@ fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+fn check_id(id: &str) -> Result<()> {
+    limits::check_instance_id(id).map_err(|why| wasmtime::Error::msg(format!("the instance id {id:?} {why}")))
+}
+
+fn instant(millis: f64) -> Result<Timestamp> {
+    Timestamp::from_millis_f64(millis).ok_or_else(|| wasmtime::Error::msg("an instant must be a number"))
 }
 
 /// Counts a task that is about to be created: the host keeps it, whatever the guest does with it.
@@ -211,6 +313,29 @@ impl From<WitFailure> for Failure {
     fn from(failure: WitFailure) -> Failure {
         let WitFailure { kind, message, error_type, details, non_retryable } = failure;
         Failure { kind, message, error_type, details, non_retryable }
+    }
+}
+
+impl TryFrom<WitRetryPolicy> for RetryPolicy {
+    type Error = wasmtime::Error;
+
+    fn try_from(policy: WitRetryPolicy) -> Result<RetryPolicy> {
+        let span = |what: &str, millis: f64| {
+            let wrong = || wasmtime::Error::msg(format!("the {what} of a retry policy can not be {millis} ms"));
+            Span::from_millis_f64(millis).ok_or_else(wrong)
+        };
+        if policy.max_attempts == 0 {
+            return Err(wasmtime::Error::msg("a retry policy makes at least one attempt"));
+        }
+        Ok(RetryPolicy {
+            max_attempts: policy.max_attempts,
+            first_interval: span("first interval", policy.first_interval)?,
+            backoff_coefficient: policy.backoff_coefficient,
+            max_interval: policy.max_interval.map(|millis| span("longest interval", millis)).transpose()?,
+            timeout: policy.timeout.map(|millis| span("timeout", millis)).transpose()?,
+            attempt_timeout: policy.attempt_timeout.map(|millis| span("timeout of an attempt", millis)).transpose()?,
+            non_retryable: policy.non_retryable,
+        })
     }
 }
 

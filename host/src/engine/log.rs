@@ -4,16 +4,29 @@ use std::sync::{Arc, Mutex};
 
 use tracing::Level;
 
-/// One guest's log. Lines go to the host's own log under the target `guest`, with the instance they belong to.
+/// One guest's log. Lines go to the host's own log under the target `guest`, with the instance they belong to: an activity's at once, an
+/// orchestrator's when its step is durable.
 #[derive(Clone)]
 pub struct GuestLog {
     instance: Arc<str>,
     inner: Arc<Mutex<Inner>>,
 }
 
+/// A line that an orchestrator has logged, to be written once its step is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    level: Level,
+    text: String,
+    /// The step's number in its execution, from 1.
+    step: u64,
+}
+
 #[derive(Default)]
 struct Inner {
     silent: bool,
+    /// Lines of an orchestrator that are not durable yet; none for an activity, whose lines are written as they come.
+    gathered: Option<Vec<Line>>,
+    step: u64,
     /// Text printed to standard output, and to standard error, that has no end of line yet.
     partial: [Vec<u8>; 2],
     lines: u32,
@@ -24,9 +37,21 @@ struct Inner {
 }
 
 impl GuestLog {
+    /// The log of an activity.
     pub fn new(instance: &str, max_lines: u32, max_line_bytes: usize) -> GuestLog {
         let inner = Inner { max_lines, max_line_bytes, ..Inner::default() };
         GuestLog { instance: instance.into(), inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The log of an orchestrator.
+    pub fn gathering(instance: &str, max_lines: u32, max_line_bytes: usize) -> GuestLog {
+        let inner = Inner { max_lines, max_line_bytes, gathered: Some(Vec::new()), ..Inner::default() };
+        GuestLog { instance: instance.into(), inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Takes the lines gathered so far.
+    pub fn take(&self) -> Vec<Line> {
+        self.inner.lock().expect("no panic while it is held").gathered.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub fn instance(&self) -> &str {
@@ -34,9 +59,10 @@ impl GuestLog {
     }
 
     /// A step begins: a silent one is a replay.
-    pub fn begin_step(&self, silent: bool) {
+    pub fn begin_step(&self, step: u64, silent: bool) {
         let mut inner = self.inner.lock().expect("no panic while it is held");
         inner.silent = silent;
+        inner.step = step;
         inner.lines = 0;
         inner.partial.iter_mut().for_each(Vec::clear);
         inner.last_error = None;
@@ -73,6 +99,20 @@ impl GuestLog {
     }
 }
 
+/// A level is part of a callsite, which is static: hence one for each.
+macro_rules! write {
+    ($level:expr, $instance:expr, $execution:expr, $step:expr, $text:expr) => {{
+        let (instance, execution, step, text) = ($instance, $execution, $step, $text);
+        match $level {
+            Level::ERROR => tracing::error!(target: "guest", instance, execution, step, "{text}"),
+            Level::WARN => tracing::warn!(target: "guest", instance, execution, step, "{text}"),
+            Level::INFO => tracing::info!(target: "guest", instance, execution, step, "{text}"),
+            Level::DEBUG => tracing::debug!(target: "guest", instance, execution, step, "{text}"),
+            Level::TRACE => tracing::trace!(target: "guest", instance, execution, step, "{text}"),
+        }
+    }};
+}
+
 impl Inner {
     fn line(&mut self, instance: &str, level: Level, text: &str) {
         if self.silent {
@@ -81,7 +121,8 @@ impl Inner {
         self.lines += 1;
         if self.lines > self.max_lines {
             if self.lines == self.max_lines + 1 {
-                tracing::warn!(target: "guest", instance, "more than {} lines in one step: the rest is dropped", self.max_lines);
+                let rest = format!("more than {} lines in one step: the rest is dropped", self.max_lines);
+                self.emit(instance, Level::WARN, rest);
             }
             return;
         }
@@ -94,12 +135,22 @@ impl Inner {
         if level == Level::ERROR {
             self.last_error = Some(text.clone());
         }
-        match level {
-            Level::ERROR => tracing::error!(target: "guest", instance, "{text}"),
-            Level::WARN => tracing::warn!(target: "guest", instance, "{text}"),
-            Level::INFO => tracing::info!(target: "guest", instance, "{text}"),
-            Level::DEBUG => tracing::debug!(target: "guest", instance, "{text}"),
-            Level::TRACE => tracing::trace!(target: "guest", instance, "{text}"),
+        self.emit(instance, level, text);
+    }
+
+    fn emit(&mut self, instance: &str, level: Level, text: String) {
+        let step = self.step;
+        match &mut self.gathered {
+            Some(lines) => lines.push(Line { level, text, step }),
+            None => write!(level, instance, None::<&str>, None::<u64>, text),
         }
+    }
+}
+
+impl Line {
+    /// Writes the line to the host's log.
+    pub fn write(self, instance: &str, execution: &str) {
+        let Line { level, text, step } = self;
+        write!(level, instance, Some(execution), Some(step), text);
     }
 }

@@ -25,6 +25,7 @@ use wasmtime::component::Linker;
 
 pub use activity::ActivityCall;
 pub use guest::{End, Guest, Progress};
+pub use log::Line;
 pub use module::{Admitted, BadModule, Module};
 
 use crate::limits::GuestLimits;
@@ -62,6 +63,13 @@ impl Engine {
     /// The compiled module of this digest, if it is in memory.
     pub fn module(&self, digest: &str) -> Option<Arc<Module>> {
         self.compiled.lock().expect("no panic while it is held").get(digest).cloned()
+    }
+
+    /// Drops a compiled module that was deleted, from memory and from the cache on disk.
+    pub fn forget(&self, digest: &str) {
+        self.compiled.lock().expect("no panic while it is held").remove(digest);
+        // What is left there is never asked for.
+        let _ = std::fs::remove_file(self.cache.join(format!("{digest}.cwasm")));
     }
 
     /// How many ticks of the epoch a step may take.

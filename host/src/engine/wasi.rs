@@ -22,14 +22,13 @@ const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// The streams of the execution's generator, one for each purpose, so that drawing from one never shifts another. Fixed for ever.
 #[derive(Clone, Copy)]
-pub enum Stream {
-    Guid = 0,
+enum Stream {
     Secure = 1,
     Insecure = 2,
 }
 
 /// The generator named in the design: ChaCha20 from the seed recorded at start.
-pub fn generator(seed: &[u8; 32], stream: Stream) -> ChaCha20Rng {
+fn generator(seed: &[u8; 32], stream: Stream) -> ChaCha20Rng {
     let mut rng = ChaCha20Rng::from_seed(*seed);
     rng.set_stream(stream as u64);
     rng

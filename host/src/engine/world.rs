@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use fermata_replay::{Execution, Stop};
-use rand_chacha::ChaCha20Rng;
 use wasmtime::component::ResourceTable;
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -35,7 +34,8 @@ pub enum Role {
 pub struct Orchestrator {
     pub shared: Arc<Mutex<Shared>>,
     pub clock: StepClock,
-    pub guid: ChaCha20Rng,
+    /// How many GUIDs the guest has drawn.
+    pub guids: u64,
     /// Ticks of the epoch that a step may take.
     pub step_ticks: u64,
     /// What the guest has created in this step.
@@ -83,6 +83,8 @@ pub struct Shared {
     pub execution: Execution,
     /// Whether the guest waits for a message: the one good reason for its future to be pending.
     pub blocked: bool,
+    /// Whether the guest has continued as new: it is pending for good.
+    pub continued: bool,
     /// Why a host call ended the guest.
     pub stop: Option<Stop>,
     /// The step that fuel, time and log were last set for.
@@ -144,12 +146,13 @@ pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
         return Ok(());
     }
     shared.metered_step = shared.execution.steps_begun();
+    let step = shared.metered_step;
     let replaying = shared.execution.is_replaying();
     orchestrator.clock.set(shared.execution.state().now());
     drop(shared);
     orchestrator.created = Created::default();
     let ticks = orchestrator.step_ticks;
-    store.data().log.begin_step(replaying);
+    store.data().log.begin_step(step, replaying);
     store.set_fuel(if replaying { i64::MAX as u64 } else { limit })?;
     store.set_epoch_deadline(ticks);
     Ok(())

@@ -38,8 +38,12 @@ impl Memory {
 
     /// Every call but `submit`: at once, unless the store is lost.
     fn now<T: Send + 'static>(&self, work: impl FnOnce(&mut State) -> T) -> StoreFuture<'_, T> {
+        self.attempt(|state| Ok(work(state)))
+    }
+
+    fn attempt<T: Send + 'static>(&self, work: impl FnOnce(&mut State) -> Result<T, StoreError>) -> StoreFuture<'_, T> {
         let mut state = self.state();
-        let outcome = state.check().map(|()| work(&mut state));
+        let outcome = state.check().and_then(|()| work(&mut state));
         Box::pin(ready(outcome))
     }
 }
@@ -69,6 +73,10 @@ impl Store for Memory {
         self.now(|state| state.modules.iter().rev().map(|(info, _)| info.clone()).collect())
     }
 
+    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
+        self.attempt(|state| state.delete_module(digest))
+    }
+
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.now(|state| {
             let module = state.modules.iter().find(|(info, _)| info.digest == digest);
@@ -94,7 +102,7 @@ impl Store for Memory {
                 instance: kept.instance.clone(),
                 first: kept.history.first().cloned(),
                 last: kept.history.get(1..).and_then(<[String]>::last).cloned(),
-                unread: if kept.instance.version == 0 { state.messages(kept.instance.key) } else { Vec::new() },
+                unread: if kept.history.is_empty() { state.messages(kept.instance.key) } else { Vec::new() },
             })
         })
     }
@@ -122,6 +130,37 @@ impl Store for Memory {
         self.now(|state| state.instances.values().flat_map(Kept::open_activities).collect())
     }
 
+    fn outbox(&self) -> StoreFuture<'_, Vec<Sent>> {
+        self.now(|state| state.outbox.values().cloned().collect())
+    }
+
+    fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
+        self.now(|state| {
+            let due = |instance: &Instance| {
+                let due = instance.due.filter(|_| instance.parked.is_none())?;
+                Some(Due { due, key: instance.key, id: instance.id.clone() })
+            };
+            let mut found: Vec<Due> = state.instances.values().filter_map(|kept| due(&kept.instance)).collect();
+            found.retain(|found| after.is_none_or(|after| (found.due, found.key) > after));
+            found.sort_by_key(|found| (found.due, found.key));
+            found.truncate(limit);
+            found
+        })
+    }
+
+    fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
+        self.now(|state| {
+            let mut found: Vec<Ended> = state.ended().collect();
+            found.sort_by_key(|found| (found.ended, found.key));
+            found.truncate(limit);
+            found
+        })
+    }
+
+    fn count_ended(&self) -> StoreFuture<'_, u64> {
+        self.now(|state| state.ended().count() as u64)
+    }
+
     fn poisoned(&self) -> Option<Arc<str>> {
         self.state().poisoned.clone()
     }
@@ -135,6 +174,7 @@ struct State {
     instances: BTreeMap<InstanceKey, Kept>,
     ids: HashMap<String, InstanceKey>,
     inbox: BTreeMap<u64, (InstanceKey, StoredMessage)>,
+    outbox: BTreeMap<u64, Sent>,
     faults: VecDeque<StoreError>,
     poisoned: Option<Arc<str>>,
 }
@@ -161,6 +201,8 @@ impl Kept {
             task: activity.task,
             name: activity.name.clone(),
             input: activity.input.clone(),
+            attempt: activity.attempt,
+            timeout: activity.timeout,
         })
     }
 }
@@ -174,6 +216,7 @@ impl Default for State {
             instances: BTreeMap::new(),
             ids: HashMap::new(),
             inbox: BTreeMap::new(),
+            outbox: BTreeMap::new(),
             faults: VecDeque::new(),
             poisoned: None,
         }
@@ -237,13 +280,35 @@ impl State {
         self.modules.push(entry);
     }
 
-    /// All that can be wrong is found before anything is changed.
+    fn delete_module(&mut self, digest: &str) -> Result<u64, StoreError> {
+        let place = self.modules.iter().position(|(info, _)| info.digest == digest).ok_or(StoreError::Missing)?;
+        let needs_it = |instance: &&Instance| {
+            instance.module == digest && (!instance.status.is_final() || instance.status == RuntimeStatus::Failed)
+        };
+        let needed = self.instances.values().map(|kept| &kept.instance).filter(needs_it).count() as u64;
+        if needed == 0 {
+            self.modules.remove(place);
+        }
+        Ok(needed)
+    }
+
     fn write(&mut self, write: Write) -> Result<(), StoreError> {
         self.check()?;
         self.fence(write.lease)?;
-        let key = write.key;
-        match &write.change {
-            Change::Create { instance, replaces, message } => {
+        self.check_change(write.key, &write.change)?;
+        if let Some(fault) = self.faults.pop_front() {
+            if let StoreError::Poisoned(reason) = &fault {
+                self.poisoned = Some(reason.clone());
+            }
+            return Err(fault);
+        }
+        self.apply(write.key, write.change)
+    }
+
+    /// All that can be wrong is found before anything is changed.
+    fn check_change(&self, key: InstanceKey, change: &Change) -> Result<(), StoreError> {
+        match change {
+            Change::Create { instance, replaces, message, sent } => {
                 let holder = self.ids.get(&instance.id).copied();
                 let taken = self.instances.contains_key(&key) && holder != Some(key);
                 if taken || holder.is_some() && holder != *replaces {
@@ -252,55 +317,70 @@ impl State {
                 if self.inbox.get(&message.seq).is_some_and(|(owner, _)| Some(*owner) != holder) {
                     return Err(StoreError::Conflict);
                 }
+                self.check_sent(*sent)
             }
-            Change::Accept { message } => {
+            Change::Accept { message, sent } => {
                 self.get(key)?;
                 if self.inbox.contains_key(&message.seq) {
                     return Err(StoreError::Conflict);
                 }
+                self.check_sent(*sent)
             }
-            Change::Turn(turn) => {
-                let once = turn.consumed.iter().collect::<BTreeSet<_>>().len() == turn.consumed.len();
-                let mine = |seq| self.inbox.get(seq).is_some_and(|(owner, _)| *owner == key);
-                if self.get(key)?.instance.version != turn.expected_version || !once || !turn.consumed.iter().all(mine)
-                {
-                    return Err(StoreError::Conflict);
-                }
-            }
-            Change::Park { .. } => {
-                self.get(key)?;
-            }
-        }
-        if let Some(fault) = self.faults.pop_front() {
-            if let StoreError::Poisoned(reason) = &fault {
-                self.poisoned = Some(reason.clone());
-            }
-            return Err(fault);
-        }
-        match write.change {
-            Change::Create { instance, replaces, message } => self.create(key, instance, replaces, message),
-            Change::Accept { message } => {
-                self.inbox.insert(message.seq, (key, message));
-                Ok(())
-            }
-            Change::Turn(turn) => self.turn(key, turn),
-            Change::Park { reason } => {
-                self.get_mut(key)?.instance.parked = reason;
-                Ok(())
-            }
+            Change::Turn(turn) => self.check_turn(key, turn),
+            Change::Discard { sent } => self.check_sent(Some(*sent)),
+            Change::Park { .. } | Change::Remove => self.get(key).map(drop),
         }
     }
 
-    fn create(
-        &mut self,
-        key: InstanceKey,
-        new: NewInstance,
-        replaces: Option<InstanceKey>,
-        message: StoredMessage,
-    ) -> Result<(), StoreError> {
+    fn check_sent(&self, sent: Option<u64>) -> Result<(), StoreError> {
+        match sent {
+            Some(seq) if !self.outbox.contains_key(&seq) => Err(StoreError::Delivered),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_turn(&self, key: InstanceKey, turn: &TurnRecord) -> Result<(), StoreError> {
+        let version = self.get(key)?.instance.version;
+        let consumed: BTreeSet<u64> = turn.consumed.iter().copied().collect();
+        let sent: BTreeSet<u64> = turn.outgoing.iter().map(|message| message.seq).collect();
+        let mine = |seq| self.inbox.get(seq).is_some_and(|(owner, _)| *owner == key);
+        let fits = version == turn.expected_version
+            && consumed.len() == turn.consumed.len()
+            && consumed.iter().all(mine)
+            && sent.len() == turn.outgoing.len()
+            && !sent.iter().any(|seq| self.outbox.contains_key(seq))
+            && entering(turn).collect::<BTreeSet<_>>().len() == entering(turn).count()
+            && entering(turn).all(|seq| consumed.contains(&seq) || !self.inbox.contains_key(&seq));
+        if fits { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    fn apply(&mut self, key: InstanceKey, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Create { instance, replaces, message, sent } => {
+                self.create(key, instance, replaces, message);
+                self.delivered(sent);
+            }
+            Change::Accept { message, sent } => {
+                self.inbox.insert(message.seq, (key, message));
+                self.delivered(sent);
+            }
+            Change::Turn(turn) => self.turn(key, turn)?,
+            Change::Park { reason } => self.get_mut(key)?.instance.parked = reason,
+            Change::Discard { sent } => self.delivered(Some(sent)),
+            Change::Remove => self.remove(key),
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, sent: Option<u64>) {
+        if let Some(seq) = sent {
+            self.outbox.remove(&seq);
+        }
+    }
+
+    fn create(&mut self, key: InstanceKey, new: NewInstance, replaces: Option<InstanceKey>, message: StoredMessage) {
         if let Some(old) = replaces.filter(|old| self.ids.get(&new.id) == Some(old)) {
-            self.instances.remove(&old);
-            self.inbox.retain(|_, (owner, _)| *owner != old);
+            self.remove(old);
         }
         self.ids.insert(new.id.clone(), key);
         let instance = Instance {
@@ -315,29 +395,56 @@ impl State {
             version: 0,
             custom_status: None,
             parked: None,
+            due: None,
+            ended: None,
         };
         self.instances.insert(key, Kept { instance, history: Vec::new(), activities: BTreeMap::new() });
         self.inbox.insert(message.seq, (key, message));
-        Ok(())
+    }
+
+    fn remove(&mut self, key: InstanceKey) {
+        if let Some(kept) = self.instances.remove(&key) {
+            self.ids.remove(&kept.instance.id);
+        }
+        self.inbox.retain(|_, (owner, _)| *owner != key);
     }
 
     fn turn(&mut self, key: InstanceKey, turn: TurnRecord) -> Result<(), StoreError> {
         for seq in &turn.consumed {
             self.inbox.remove(seq);
         }
-        let kept = self.get_mut(key)?;
-        kept.instance.version += 1;
-        kept.instance.status = turn.status;
-        kept.instance.updated = turn.updated;
-        kept.instance.custom_status = turn.custom_status.or(kept.instance.custom_status.take());
-        kept.history.extend(turn.steps);
-        kept.activities.extend(turn.activities.into_iter().map(|activity| (activity.task, activity)));
-        if turn.status.is_final() {
-            kept.activities.clear();
+        let Kept { instance, history, activities } = self.get_mut(key)?;
+        let is_final = turn.status.is_final();
+        instance.version += 1;
+        instance.status = turn.status;
+        instance.updated = turn.updated;
+        instance.due = turn.due.filter(|_| !is_final);
+        instance.ended = is_final.then_some(turn.updated);
+        instance.parked = None;
+        instance.custom_status = turn.custom_status.or(instance.custom_status.take());
+        if let Some(module) = turn.module {
+            instance.module = module;
         }
+        history.extend(turn.steps);
+        activities.extend(turn.activities.into_iter().map(|activity| (activity.task, activity)));
         for task in turn.settled {
-            kept.activities.remove(&task);
+            activities.remove(&task);
         }
+        if is_final || turn.generation.is_some() {
+            activities.clear();
+        }
+        let from_id = instance.id.clone();
+        if let Some(generation) = turn.generation {
+            history.clear();
+            instance.execution = generation.execution;
+            instance.module = generation.module;
+            self.inbox.insert(generation.start.seq, (key, generation.start));
+        }
+        self.inbox.extend(turn.returned.into_iter().map(|message| (message.seq, (key, message))));
+        self.outbox.extend(turn.outgoing.into_iter().map(|message| {
+            let Outgoing { seq, to, body } = message;
+            (seq, Sent { seq, from: key, from_id: from_id.clone(), to, body })
+        }));
         Ok(())
     }
 
@@ -357,6 +464,12 @@ impl State {
         self.inbox.values().filter(|(owner, _)| *owner == key).map(|(_, message)| message.clone()).collect()
     }
 
+    fn ended(&self) -> impl Iterator<Item = Ended> {
+        self.instances.values().filter_map(|Kept { instance, .. }| {
+            Some(Ended { ended: instance.ended?, key: instance.key, id: instance.id.clone() })
+        })
+    }
+
     fn list(&self, filter: &Filter) -> Page {
         let wanted = |instance: &&Instance| {
             filter.after.is_none_or(|after| instance.key > after)
@@ -372,4 +485,10 @@ impl State {
         let next = found.next().and(instances.last()).map(|instance| instance.key);
         Page { instances, next }
     }
+}
+
+/// The sequences of the messages that a turn puts into the inbox.
+fn entering(turn: &TurnRecord) -> impl Iterator<Item = u64> {
+    let start = turn.generation.iter().map(|generation| generation.start.seq);
+    start.chain(turn.returned.iter().map(|message| message.seq))
 }

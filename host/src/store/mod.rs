@@ -54,6 +54,10 @@ pub trait Store: Send + Sync + 'static {
     /// Every module, the latest deployed first, without its bytes.
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>>;
 
+    /// Removes a module that no instance needs: one is needed by every instance pinned to it which has not ended, or has failed, for
+    /// that may be taken up again. Gives how many need it: 0, and it is gone. [`StoreError::Missing`] where there is no such module.
+    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64>;
+
     /// The bytes of a module.
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>>;
 
@@ -79,6 +83,19 @@ pub trait Store: Send + Sync + 'static {
     /// Activities that were started and have not settled; read once when partitions were acquired.
     fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>>;
 
+    /// Messages that were sent and not delivered, in the order of their sequence; read once when partitions were acquired.
+    fn outbox(&self) -> StoreFuture<'_, Vec<Sent>>;
+
+    /// Instances that are not parked by the time at which they must run next, the earliest first: those after this place (exclusive, by
+    /// time, then key), at most `limit`.
+    fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>>;
+
+    /// Finished instances, those that ended first in front, at most `limit`.
+    fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>>;
+
+    /// How many instances have ended and are kept.
+    fn count_ended(&self) -> StoreFuture<'_, u64>;
+
     /// Why this store no longer answers; none while it is well.
     fn poisoned(&self) -> Option<Arc<str>>;
 }
@@ -100,18 +117,28 @@ pub struct Write {
 
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A new instance with its first message. [`StoreError::Exists`] where the id is taken, except by `replaces`, which goes with
-    /// all it had, or where the key is.
-    Create { instance: NewInstance, replaces: Option<InstanceKey>, message: StoredMessage },
+    /// A new instance with its first message. [`StoreError::Exists`] where the id is taken, except by `replaces`, which goes as by
+    /// [`Change::Remove`], or where the key is; [`StoreError::Conflict`] where an unread message has the sequence.
+    ///
+    /// `sent`: the outbox entry that this start comes from, which goes in the same commit. [`StoreError::Delivered`] where that entry
+    /// is gone already.
+    Create { instance: NewInstance, replaces: Option<InstanceKey>, message: StoredMessage, sent: Option<u64> },
     /// A message for an instance. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where an unread
-    /// message has its sequence.
-    Accept { message: StoredMessage },
+    /// message has its sequence. `sent`: the outbox entry that it comes from, as with a start.
+    Accept { message: StoredMessage, sent: Option<u64> },
     /// A turn. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where its version is another than
-    /// expected, or a consumed message is not in its inbox.
+    /// expected, a consumed message is not in its inbox, or an outgoing message, one that is returned, or the start of a generation, has a sequence that is
+    /// taken.
     Turn(TurnRecord),
     /// Marks the instance as parked, with the reason, or as no longer parked. Its history and inbox stay as they are.
     /// [`StoreError::Missing`] where there is no such instance.
     Park { reason: Option<String> },
+    /// Takes an entry out of the outbox that nobody can receive. [`StoreError::Delivered`] where it is gone already. The key of the
+    /// write is not looked at.
+    Discard { sent: u64 },
+    /// Removes the instance with all it has: history, inbox, activities. Not its outbox entries: they are promises that must still
+    /// reach their receivers. [`StoreError::Missing`] where there is no such instance.
+    Remove,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +160,7 @@ pub struct StoredMessage {
     pub body: String,
 }
 
-/// What one turn makes true.
+/// What one turn makes true. The instance is not parked after it, for it runs.
 #[derive(Clone, Debug)]
 pub struct TurnRecord {
     /// The version the instance had when the turn began: 0 before the first turn, then one more each turn.
@@ -142,14 +169,26 @@ pub struct TurnRecord {
     pub steps: Option<String>,
     /// Messages that leave the inbox.
     pub consumed: Vec<u64>,
+    /// Messages that an earlier turn consumed, and that are to be read again: they go back into the inbox.
+    pub returned: Vec<StoredMessage>,
+    /// Where it is final, the instance ended at `updated`, and is not due. A later turn may undo that with another one.
     pub status: RuntimeStatus,
     pub updated: Timestamp,
+    /// When the instance must run next even if nothing arrives; none: not before something does. Replaces what was there.
+    pub due: Option<Timestamp>,
+    /// Another module that the instance is pinned to from now on.
+    pub module: Option<String>,
     /// JSON; none leaves it as it is.
     pub custom_status: Option<String>,
-    /// Activities that start when the turn is durable.
+    /// Activities that start when the turn is durable. One with the task of an open one, its next attempt, takes its place.
     pub activities: Vec<NewActivity>,
     /// Tasks whose activities need no more work, also where this turn starts them. A final status settles all.
     pub settled: Vec<u32>,
+    /// Messages for other instances, made durable with this turn and delivered afterwards.
+    pub outgoing: Vec<Outgoing>,
+    /// Where this turn ends a generation: the next one, which begins with an empty history and its start message in the inbox. `steps`
+    /// are not kept then, and all activities are settled.
+    pub generation: Option<NewGeneration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +197,42 @@ pub struct NewActivity {
     pub name: String,
     /// JSON.
     pub input: String,
+    /// 1 is the first.
+    pub attempt: u32,
+    /// Microseconds that the attempt may take; none: as many as the host allows.
+    pub timeout: Option<u64>,
+}
+
+/// A message on its way to another instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Unlike that of any other message.
+    pub seq: u64,
+    /// The id of the instance that is to have it.
+    pub to: String,
+    /// JSON.
+    pub body: String,
+}
+
+/// A message that was sent and is not delivered as yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub seq: u64,
+    pub from: InstanceKey,
+    /// The id of the sender, which may be gone.
+    pub from_id: String,
+    pub to: String,
+    pub body: String,
+}
+
+/// The life of an instance after it was continued as new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGeneration {
+    pub execution: String,
+    /// Digest of the module it is pinned to.
+    pub module: String,
+    /// Takes its place in the inbox when the turn's messages have left it: it may have the sequence of one of these.
+    pub start: StoredMessage,
 }
 
 /// A started activity, with all that is needed to run it again.
@@ -170,6 +245,8 @@ pub struct Activity {
     pub task: u32,
     pub name: String,
     pub input: String,
+    pub attempt: u32,
+    pub timeout: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -185,17 +262,21 @@ pub struct Instance {
     pub version: u64,
     pub custom_status: Option<String>,
     pub parked: Option<String>,
+    /// When it must run next though nothing arrives.
+    pub due: Option<Timestamp>,
+    /// When it ended; none while it has not.
+    pub ended: Option<Timestamp>,
 }
 
 /// What a status shows of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     pub instance: Instance,
-    /// JSON array of steps whose first is the instance's first; none before the first turn.
+    /// JSON array of steps whose first is the first of the generation; none before its first turn.
     pub first: Option<String>,
-    /// JSON array of steps whose last is the instance's last; none before the first turn, or where it is `first` too.
+    /// JSON array of steps whose last is the instance's last; none where there is none, or where it is `first` too.
     pub last: Option<String>,
-    /// Unread messages in the order of arrival; only filled before the first turn, when the first is the start.
+    /// Unread messages in the order of arrival; only filled while there is no history, when the start is among them.
     pub unread: Vec<StoredMessage>,
 }
 
@@ -235,6 +316,22 @@ pub struct UnreadInstance {
     pub id: String,
 }
 
+/// An instance that must run at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub due: Timestamp,
+    pub key: InstanceKey,
+    pub id: String,
+}
+
+/// An instance that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub ended: Timestamp,
+    pub key: InstanceKey,
+    pub id: String,
+}
+
 #[derive(Clone, Debug)]
 pub struct Module {
     /// SHA-256 of the bytes, in lower-case hex.
@@ -270,6 +367,9 @@ pub enum StoreError {
     Exists,
     #[error("there is no such instance")]
     Missing,
+    /// The outbox entry is gone: what it held has its effect, or nobody wanted it.
+    #[error("the message was delivered before")]
+    Delivered,
     /// Nothing was written; trying later can help.
     #[error("the disk is full")]
     Full,

@@ -34,7 +34,13 @@ fn a_turn_starts_activities_and_settles_them() {
         ctx.cancel(wait)?;
         ctx.get(kept).await
     });
-    let activity = |task, name: &str, input| ScheduledActivity { task, name: name.into(), input: json(input) };
+    let activity = |task, name: &str, input| ScheduledActivity {
+        task,
+        name: name.into(),
+        input: json(input),
+        attempt: 1,
+        timeout: None,
+    };
     let [start, go, result] = &history.messages[..] else { panic!("three messages") };
 
     let mut life = Life::new(&guest, Vec::new());

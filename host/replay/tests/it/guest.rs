@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use fermata_replay::{Execution, Failure, Message, Outcome, Payload, Step, Stop, TaskId, Timestamp, Turn, kind};
+use fermata_replay::{
+    Execution, Failure, Message, Outcome, Payload, RetryPolicy, Start, Step, Stop, TaskId, Timestamp, Turn, kind,
+};
 
 /// Why an orchestrator ends without a result.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub enum Halt {
     /// The host stopped it: a trap, in wasm.
     Stop(Stop),
     Failed(Failure),
+    /// It begins anew, with this input.
+    Continued(Payload),
 }
 
 pub type Ended = Result<Payload, Halt>;
@@ -32,6 +36,10 @@ pub fn guest(orchestrator: impl AsyncFn(Ctx) -> Ended + 'static) -> Guest {
 
 pub fn json(text: &str) -> Payload {
     Payload::parse(text).expect("a test's payload is JSON")
+}
+
+pub fn seconds(number: f64) -> Timestamp {
+    Timestamp::from_millis_f64(number * 1_000.0).expect("it is a number")
 }
 
 /// `[a,b,…]`
@@ -58,6 +66,36 @@ impl Ctx {
         self.ask("call", name, |execution| execution.call_activity(name, json(input)))
     }
 
+    /// A timer that is due at this second.
+    pub fn timer(&self, due: f64) -> Result<TaskId, Halt> {
+        self.timer_at(seconds(due))
+    }
+
+    pub fn timer_at(&self, due: Timestamp) -> Result<TaskId, Halt> {
+        self.ask("timer", due, |execution| execution.create_timer(due))
+    }
+
+    pub fn child(&self, name: &str, instance: Option<&str>, input: &str) -> Result<TaskId, Halt> {
+        self.ask("child", name, |execution| execution.call_sub_orchestrator(name, instance, json(input)))
+    }
+
+    pub fn retry(&self, task: TaskId, policy: &RetryPolicy) -> Result<(), Halt> {
+        self.ask("retry", task, |execution| execution.set_retry(task, policy.clone()))
+    }
+
+    /// The task times out at this second.
+    pub fn timeout(&self, task: TaskId, due: f64, default: Option<&str>) -> Result<(), Halt> {
+        self.ask("timeout", task, |execution| execution.set_timeout(task, seconds(due), default.map(json)))
+    }
+
+    pub fn start(&self, name: &str, instance: Option<&str>, input: &str) -> Result<String, Halt> {
+        self.ask("start", name, |execution| execution.start_orchestrator(name, instance, json(input)))
+    }
+
+    pub fn raise(&self, instance: &str, name: &str, input: &str) -> Result<(), Halt> {
+        self.ask("raise", name, |execution| execution.raise_event(instance, name, json(input)))
+    }
+
     pub fn cancel(&self, task: TaskId) -> Result<bool, Halt> {
         self.ask("cancel", task, |execution| execution.cancel(task))
     }
@@ -72,6 +110,14 @@ impl Ctx {
 
     pub fn now(&self) -> Timestamp {
         self.0.borrow().execution.state().now()
+    }
+
+    pub fn started(&self) -> Start {
+        self.0.borrow().execution.state().start().cloned().expect("a guest that runs has been started")
+    }
+
+    pub fn module(&self) -> String {
+        self.0.borrow().execution.state().module().to_owned()
     }
 
     pub fn is_replaying(&self) -> bool {
@@ -152,13 +198,13 @@ impl Life {
     /// Lets the guest go as far as it can with these messages besides its history.
     pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<Turn, Stop> {
         self.execution(|execution| messages.into_iter().for_each(|message| execution.push(message)));
-        if self.run.is_none() && self.execution(|execution| execution.state().outcome().is_none()) {
-            self.execution(Execution::begin).expect("the first message is there");
+        // Where messages concern no guest, none begins.
+        if self.run.is_none() && self.execution(Execution::absorb)? {
+            self.execution(Execution::begin).expect("it is runnable");
             self.run = Some((self.guest)(self.ctx.clone()));
         }
         match self.run.as_mut().map(|run| run.as_mut().poll(&mut Context::from_waker(Waker::noop()))) {
-            None => self.execution(|execution| execution.absorb().map(drop))?,
-            Some(Poll::Pending) => {}
+            None | Some(Poll::Pending) => {}
             Some(Poll::Ready(ended)) => {
                 self.run = None;
                 self.end(ended)?;
@@ -173,6 +219,7 @@ impl Life {
             Err(Halt::Failed(failure)) => Outcome::Failed(failure),
             Err(Halt::Stop(Stop::Misuse(reason))) => Outcome::Failed(Failure::new(kind::TRAP, reason)),
             Err(Halt::Stop(mismatch)) => return Err(mismatch),
+            Err(Halt::Continued(input)) => return self.execution(|execution| execution.continue_as_new(input, false)),
         };
         self.execution(|execution| execution.end(outcome))
     }

@@ -1,25 +1,36 @@
 //! Tests of the pure core, one module per behaviour. A plain async Rust function plays the guest ([`guest`]); histories are written
-//! by hand ([`history`], [`histories`]); [`play::check`] runs a guest in every way a host may.
+//! by hand ([`history`], [`histories`]); [`owner`] keeps an instance; [`play::check`] runs a guest in every way a host may.
 
 mod guest;
 #[rustfmt::skip] // one line per message
 mod histories;
 mod history;
+mod model;
+mod owner;
 mod play;
 
 mod activities;
 mod all;
 mod any;
 mod cancelling;
+mod children;
+mod controlling;
 mod ending;
+mod generations;
 mod golden;
+mod golden_v2;
 mod matching;
 mod mismatch;
+mod mismatch_more;
 mod next;
 mod payload;
 mod program;
 mod random;
+mod retries;
+mod rewinding;
 mod status;
 mod tasks;
 mod time;
+mod timeouts;
+mod timers;
 mod turns;

@@ -32,7 +32,7 @@ fn orchestrator() -> Vec<Stmt> {
 
 fn history_of(program: &[Stmt]) -> Vec<Step> {
     let messages = started().result(0, "true").event("Approval", "true").result(3, "true").messages;
-    play(&load(program).0, &messages, &[Pace { batch: 1, evict: false }]).history
+    play(&load(program).0, &messages, &[Pace { batch: 1, evict: false, tick: false }], None).history
 }
 
 /// Replays what the orchestrator did, with an edited one.
@@ -111,7 +111,7 @@ fn an_edit_of_the_last_block_is_found_out() {
     let mut program = orchestrator();
     program[4] = Await(2);
     let mismatch = mismatch(replay(&load(&program).0, history));
-    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 2 of the step of message 2, both block, but on: history says any of [1, 2], the guest task 2");
+    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 2 of step 2 (message 2), both block, but on: history says any of [1, 2], the guest task 2");
 }
 
 #[test]
@@ -145,12 +145,12 @@ fn the_text_says_what_history_has_and_what_the_guest_did() {
     ];
     let texts: Vec<String> = edits.iter().map(|edit| mismatch(edited(edit)).to_string()).collect();
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    the module does not fit the history: at decision 0 of the step of message 1, both call activity, but name: history says charge, the guest refund; input: history says {"amount":1,"currency":"EUR"}, the guest 1
-    the module does not fit the history: at decision 0 of the step of message 1, history says: call activity, task 0, name charge, input {"amount":1,"currency":"EUR"}; the guest did: wait for external event, task 0, name charge
-    the module does not fit the history: at decision 0 of the step of message 2, both wait for external event, but name: history says Approval, the guest Deadline
-    the module does not fit the history: at decision 1 of the step of message 1, history says: block, on task 0; the guest did: complete, output 0
-    the module does not fit the history: at decision 0 of the step of message 4, history says: complete, output "shipped"; the guest did: fail, kind application, message out of stock, non-retryable false
-    the module does not fit the history: at decision 0 of the step of message 4, history says: complete, output "shipped"; the guest did: wait for external event, task 4, name Thanks
+    the module does not fit the history: at decision 0 of step 1 (message 1), both call activity, but name: history says charge, the guest refund; input: history says {"amount":1,"currency":"EUR"}, the guest 1
+    the module does not fit the history: at decision 0 of step 1 (message 1), history says: call activity, task 0, name charge, input {"amount":1,"currency":"EUR"}; the guest did: wait for external event, task 0, name charge
+    the module does not fit the history: at decision 0 of step 2 (message 2), both wait for external event, but name: history says Approval, the guest Deadline
+    the module does not fit the history: at decision 1 of step 1 (message 1), history says: block, on task 0; the guest did: complete, output 0
+    the module does not fit the history: at decision 0 of step 4 (message 4), history says: complete, output "shipped"; the guest did: fail, kind application, message out of stock, non-retryable false
+    the module does not fit the history: at decision 0 of step 4 (message 4), history says: complete, output "shipped"; the guest did: wait for external event, task 4, name Thanks
     "#);
 }
 
@@ -162,7 +162,7 @@ fn the_text_of_long_values_shows_the_difference() {
     let call = |last: u32| async move |ctx: crate::guest::Ctx| ctx.get(ctx.call("p", &input(last))?).await;
     check(&expected, call(1));
     let mismatch = mismatch(replay(&guest(call(2)), &expected.steps));
-    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 0 of the step of message 1, both call activity, but input: history says …34567890,1234567890,1] (11003 bytes), the guest …34567890,1234567890,2] (11003 bytes)");
+    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 0 of step 1 (message 1), both call activity, but input: history says …34567890,1234567890,1] (11003 bytes), the guest …34567890,1234567890,2] (11003 bytes)");
 }
 
 /// Two failures with the same message differ elsewhere.
@@ -171,5 +171,5 @@ fn the_text_of_failures_shows_the_difference() {
     let expected = started().failed(fermata_replay::Failure { non_retryable: true, ..application("no") });
     let other = guest(async |_| Err(crate::guest::Halt::Failed(application("no"))));
     let mismatch = mismatch(replay(&other, &expected.steps));
-    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 0 of the step of message 1, both fail, but non-retryable: history says true, the guest false");
+    insta::assert_snapshot!(mismatch, @"the module does not fit the history: at decision 0 of step 1 (message 1), both fail, but non-retryable: history says true, the guest false");
 }

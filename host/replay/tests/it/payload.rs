@@ -1,6 +1,6 @@
 //! Payloads pass through byte for byte.
 
-use fermata_replay::{InvalidPayload, MAX_DEPTH, MessageBody, Outcome, Payload, Step};
+use fermata_replay::{InvalidPayload, MAX_DEPTH, MessageBody, Outcome, Payload, Step, TaskEnded};
 
 use crate::guest::json;
 use crate::history::started;
@@ -26,7 +26,7 @@ fn texts_survive_a_round_trip_through_history() {
         let read: Vec<Step> = serde_json::from_str(&stored).expect("what was written can be read");
         assert_eq!(read, steps);
         assert_eq!(serde_json::to_string(&read).expect("steps are JSON"), stored);
-        let MessageBody::ActivityEnded { outcome: Outcome::Succeeded(output), .. } =
+        let MessageBody::ActivityEnded(TaskEnded { outcome: Outcome::Succeeded(output), .. }) =
             &read.last().expect("a step").message
         else {
             panic!("the last message is a result")

@@ -1,9 +1,10 @@
 //! Orchestrators as data: easy to edit, and to make up at random.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use fermata_replay::{Outcome, Payload, TaskId};
+use fermata_replay::{Outcome, Payload, RetryPolicy, TaskId, Timestamp};
 
 use crate::guest::{Ctx, Ended, Guest, Halt, guest, json};
 use crate::history::application;
@@ -13,6 +14,23 @@ use crate::history::application;
 pub enum Stmt {
     Wait(&'static str),
     Call(&'static str, &'static str),
+    /// An activity that is tried again.
+    Retried(&'static str, RetryPolicy),
+    /// A child, with an id of its own or not, that is tried again or not.
+    Child(&'static str, Option<&'static str>, Option<RetryPolicy>),
+    /// Due at this millisecond.
+    Timer(i64),
+    Timeout {
+        task: usize,
+        due: i64,
+        default: Option<&'static str>,
+    },
+    Start(&'static str, Option<&'static str>),
+    Raise(&'static str, &'static str),
+    /// Its failure is the program's.
+    Get(usize),
+    /// Waits for every one, whatever comes; then the first failure in the list is the program's.
+    Join(Vec<usize>),
     Await(usize),
     Any(Vec<usize>),
     All(Vec<usize>),
@@ -29,18 +47,24 @@ pub enum Stmt {
     },
     Return(&'static str),
     Fail(&'static str),
+    /// Begins anew, in the first generations; later it does nothing.
+    Continue,
 }
 
-/// What a guest was given: a task and its result.
-pub type Taken = Rc<RefCell<Vec<(TaskId, Payload)>>>;
+/// A program that continues as new does so this often.
+pub const LAST_GENERATION: u64 = 3;
+
+/// What a guest was given in each generation: a task and its result.
+pub type Taken = Rc<RefCell<BTreeMap<u64, Vec<(TaskId, Payload)>>>>;
 
 /// A guest that runs the program, and what it took in its latest life.
 pub fn load(program: &[Stmt]) -> (Guest, Taken) {
     let taken = Taken::default();
     let (program, given): (Rc<[Stmt]>, _) = (program.into(), taken.clone());
     let guest = guest(async move |ctx| {
-        given.borrow_mut().clear();
-        let mut machine = Machine { ctx, tasks: Vec::new(), taken: given.clone() };
+        let generation = ctx.started().generation;
+        given.borrow_mut().insert(generation, Vec::new());
+        let mut machine = Machine { ctx, generation, tasks: Vec::new(), taken: given.clone() };
         match machine.run(&program).await? {
             Some(ended) => ended,
             None => Ok(json("null")),
@@ -51,6 +75,7 @@ pub fn load(program: &[Stmt]) -> (Guest, Taken) {
 
 struct Machine {
     ctx: Ctx,
+    generation: u64,
     tasks: Vec<Task>,
     taken: Taken,
 }
@@ -69,6 +94,45 @@ impl Machine {
             match stmt {
                 Stmt::Wait(name) => self.created(self.ctx.wait(name)?),
                 Stmt::Call(name, input) => self.created(self.ctx.call(name, input)?),
+                Stmt::Retried(name, policy) => {
+                    let task = self.ctx.call(name, "0")?;
+                    self.created(task);
+                    self.ctx.retry(task, policy)?;
+                }
+                Stmt::Child(name, instance, policy) => {
+                    let task = self.ctx.child(name, *instance, "0")?;
+                    self.created(task);
+                    if let Some(policy) = policy {
+                        self.ctx.retry(task, policy)?;
+                    }
+                }
+                Stmt::Timer(due) => self.created(self.ctx.timer_at(Timestamp::from_millis(*due))?),
+                Stmt::Timeout { task, due, default } => {
+                    for task in self.pick(&[*task]) {
+                        self.ctx.timeout(task, *due as f64 / 1_000.0, *default)?;
+                    }
+                }
+                Stmt::Start(name, instance) => drop(self.ctx.start(name, *instance, "0")?),
+                Stmt::Raise(instance, name) => self.ctx.raise(instance, name, "0")?,
+                Stmt::Get(task) => {
+                    for task in self.pick(&[*task]) {
+                        let result = self.ctx.get(task).await?;
+                        self.took(task, Outcome::Succeeded(result));
+                    }
+                }
+                Stmt::Join(tasks) => {
+                    let mut failure = None;
+                    for task in self.pick(tasks) {
+                        let outcome = self.ctx.outcome(task).await?;
+                        if let Outcome::Failed(failed) = &outcome {
+                            failure.get_or_insert(failed.clone());
+                        }
+                        self.took(task, outcome);
+                    }
+                    if let Some(failure) = failure {
+                        return Err(Halt::Failed(failure));
+                    }
+                }
                 Stmt::Await(task) => {
                     for task in self.pick(&[*task]) {
                         let outcome = self.ctx.outcome(task).await?;
@@ -107,6 +171,10 @@ impl Machine {
                 }
                 Stmt::Return(output) => return Ok(Some(Ok(json(output)))),
                 Stmt::Fail(message) => return Ok(Some(Err(Halt::Failed(application(message))))),
+                Stmt::Continue if self.generation < LAST_GENERATION => {
+                    return Ok(Some(Err(Halt::Continued(json("null")))));
+                }
+                Stmt::Continue => {}
             }
         }
         Ok(None)
@@ -124,12 +192,9 @@ impl Machine {
 
     async fn all(&mut self, tasks: &[usize]) -> Result<(), Halt> {
         let tasks = self.pick(tasks);
-        match self.ctx.all(&tasks).await? {
-            Ok(results) => {
-                tasks.into_iter().zip(results).for_each(|(task, result)| self.took(task, Outcome::Succeeded(result)));
-            }
-            // Activities here fail with the number of their task.
-            Err(failure) => self.tell(failure.message.parse().expect("a task's number")),
+        // Of a failure the guest is not told which task it was.
+        if let Ok(results) = self.ctx.all(&tasks).await? {
+            tasks.into_iter().zip(results).for_each(|(task, result)| self.took(task, Outcome::Succeeded(result)));
         }
         Ok(())
     }
@@ -151,7 +216,7 @@ impl Machine {
     fn took(&mut self, task: TaskId, outcome: Outcome) {
         self.tell(task);
         if let Outcome::Succeeded(result) = outcome {
-            self.taken.borrow_mut().push((task, result));
+            self.taken.borrow_mut().entry(self.generation).or_default().push((task, result));
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Writes inside one transaction.
 //!
 //! A [`Batch`] holds back what the next write may change again: instance rows, messages and activities are written once, at
-//! [`Batch::flush`], and a message that is accepted and consumed in the same batch never. History goes straight to its table.
+//! [`Batch::flush`], and a message that is accepted and consumed, or sent and delivered, in the same batch never. History goes
+//! straight to its table.
 //! After an error a batch is of no more use: its transaction, or savepoint, must be rolled back.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
-use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::chain::Chain;
 use super::health::Failure;
+use super::row::Row;
 use crate::store::{
-    Change, InstanceKey, Lease, NewActivity, NewInstance, StoreError, StoredMessage, TurnRecord, Write,
+    Change, InstanceKey, Lease, NewActivity, NewInstance, Outgoing, StoreError, StoredMessage, TurnRecord, Write,
 };
 
 pub(super) struct Batch<'w, 'c> {
@@ -23,29 +24,12 @@ pub(super) struct Batch<'w, 'c> {
     /// The instances that are not in the database as yet, by their ids.
     created: HashMap<&'w str, InstanceKey>,
     inbox: BTreeMap<u64, (InstanceKey, &'w StoredMessage)>,
+    outbox: BTreeMap<u64, (Sender, &'w Outgoing)>,
     activities: BTreeMap<(InstanceKey, u32), &'w NewActivity>,
 }
 
-/// An instance that the batch has touched.
-struct Row<'w> {
-    origin: Origin<'w>,
-    changed: bool,
-    status: RuntimeStatus,
-    updated: Timestamp,
-    version: u64,
-    chain: Chain,
-    /// None: as it was.
-    custom_status: Option<&'w str>,
-    /// None: as it was.
-    parked: Option<Option<&'w str>>,
-}
-
-enum Origin<'w> {
-    /// In the database, with this status.
-    Stored(RuntimeStatus),
-    /// Not there as yet.
-    Created(&'w NewInstance, Lease),
-}
+/// Who sent a message. Its id is kept beside the message, for the sender may go first.
+type Sender = (InstanceKey, Rc<str>);
 
 impl<'w, 'c> Batch<'w, 'c> {
     pub(super) fn new(db: &'c Connection) -> Self {
@@ -55,6 +39,7 @@ impl<'w, 'c> Batch<'w, 'c> {
             instances: BTreeMap::new(),
             created: HashMap::new(),
             inbox: BTreeMap::new(),
+            outbox: BTreeMap::new(),
             activities: BTreeMap::new(),
         }
     }
@@ -62,18 +47,22 @@ impl<'w, 'c> Batch<'w, 'c> {
     pub(super) fn apply(&mut self, write: &'w Write) -> Result<(), Failure> {
         self.fence(write.lease)?;
         match &write.change {
-            Change::Create { instance, replaces, message } => {
+            Change::Create { instance, replaces, message, sent } => {
                 self.create(write.lease, write.key, instance, *replaces)?;
-                self.accept(write.key, message)
+                self.accept(write.key, message)?;
+                sent.map_or(Ok(()), |seq| self.delivered(seq))
             }
-            Change::Accept { message } => self.accept(write.key, message),
+            Change::Accept { message, sent } => {
+                self.accept(write.key, message)?;
+                sent.map_or(Ok(()), |seq| self.delivered(seq))
+            }
             Change::Turn(turn) => self.turn(write.key, turn),
             Change::Park { reason } => {
-                let row = self.row(write.key)?;
-                row.parked = Some(reason.as_deref());
-                row.changed = true;
+                self.row(write.key)?.park(reason.as_deref());
                 Ok(())
             }
+            Change::Discard { sent } => self.delivered(*sent),
+            Change::Remove => self.remove(write.key),
         }
     }
 
@@ -110,19 +99,7 @@ impl<'w, 'c> Batch<'w, 'c> {
             return Err(StoreError::Exists.into());
         }
         self.created.insert(&instance.id, key);
-        self.instances.insert(
-            key,
-            Row {
-                origin: Origin::Created(instance, lease),
-                changed: true,
-                status: RuntimeStatus::Pending,
-                updated: instance.created,
-                version: 0,
-                chain: Chain::default(),
-                custom_status: None,
-                parked: None,
-            },
-        );
+        self.instances.insert(key, Row::new(instance, lease));
         Ok(())
     }
 
@@ -144,21 +121,24 @@ impl<'w, 'c> Batch<'w, 'c> {
         if row.version != turn.expected_version {
             return Err(StoreError::Conflict.into());
         }
-        row.version += 1;
-        row.status = turn.status;
-        row.updated = turn.updated;
-        row.changed = true;
-        if let Some(custom_status) = &turn.custom_status {
-            row.custom_status = Some(custom_status);
-        }
-        if let Some(steps) = &turn.steps {
+        row.turn(turn);
+        match (&turn.generation, &turn.steps) {
+            (Some(_), _) => std::mem::take(&mut row.chain).remove(db)?,
             // The last step of a finished instance is what its status shows: alone in its row it is cheap to find.
-            row.chain.append(db, key, steps, turn.status.is_final())?;
+            (None, Some(steps)) => row.chain.append(db, key, steps, turn.status.is_final())?,
+            (None, None) => {}
         }
         for seq in &turn.consumed {
             self.consume(key, *seq)?;
         }
-        if turn.status.is_final() {
+        if let Some(generation) = &turn.generation {
+            self.accept(key, &generation.start)?;
+        }
+        for message in &turn.returned {
+            self.accept(key, message)?;
+        }
+        self.send(key, &turn.outgoing)?;
+        if turn.status.is_final() || turn.generation.is_some() {
             return self.settle_all(key);
         }
         for activity in &turn.activities {
@@ -183,6 +163,38 @@ impl<'w, 'c> Batch<'w, 'c> {
         }
     }
 
+    fn send(&mut self, key: InstanceKey, outgoing: &'w [Outgoing]) -> Result<(), Failure> {
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        let db = self.db;
+        let id: Rc<str> = match self.row(key)?.new_id() {
+            Some(id) => id.into(),
+            None => db
+                .prepare_cached("SELECT id FROM instance WHERE key = ?")?
+                .query_row([key as i64], |row| Ok(row.get_ref(0)?.as_str()?.into()))?,
+        };
+        for message in outgoing {
+            let stored = db.prepare_cached("SELECT 1 FROM outbox WHERE seq = ?")?.exists([message.seq as i64])?;
+            match self.outbox.entry(message.seq) {
+                Entry::Vacant(place) if !stored => place.insert(((key, id.clone()), message)),
+                _ => return Err(StoreError::Conflict.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out of the outbox.
+    fn delivered(&mut self, seq: u64) -> Result<(), Failure> {
+        if self.outbox.remove(&seq).is_some() {
+            return Ok(());
+        }
+        match self.db.prepare_cached("DELETE FROM outbox WHERE seq = ?")?.execute([seq as i64])? {
+            1 => Ok(()),
+            _ => Err(StoreError::Delivered.into()),
+        }
+    }
+
     fn settle_all(&mut self, key: InstanceKey) -> Result<(), Failure> {
         while let Some((&activity, _)) = self.activities.range((key, 0)..=(key, u32::MAX)).next() {
             self.activities.remove(&activity);
@@ -191,13 +203,13 @@ impl<'w, 'c> Batch<'w, 'c> {
         Ok(())
     }
 
-    /// Removes an instance with all it has.
+    /// Removes an instance with all it has. What it sent is on its way, and goes on.
     fn remove(&mut self, key: InstanceKey) -> Result<(), Failure> {
         self.row(key)?.chain.remove(self.db)?;
         self.settle_all(key)?;
         self.inbox.retain(|_, (owner, _)| *owner != key);
-        if let Some(Row { origin: Origin::Created(instance, _), .. }) = self.instances.remove(&key) {
-            self.created.remove(instance.id.as_str());
+        if let Some(id) = self.instances.remove(&key).and_then(|row| row.new_id()) {
+            self.created.remove(id);
             return Ok(());
         }
         self.db.prepare_cached("DELETE FROM inbox WHERE key = ?")?.execute([key as i64])?;
@@ -222,16 +234,14 @@ impl<'w, 'c> Batch<'w, 'c> {
     fn find(&mut self, key: InstanceKey) -> Result<Option<&mut Row<'w>>, Failure> {
         match self.instances.entry(key) {
             Entry::Occupied(row) => Ok(Some(row.into_mut())),
-            Entry::Vacant(place) => Ok(read(self.db, key)?.map(|row| place.insert(row))),
+            Entry::Vacant(place) => Ok(Row::read(self.db, key)?.map(|row| place.insert(row))),
         }
     }
 
     /// Writes what was held back.
     pub(super) fn flush(self) -> Result<(), Failure> {
         for (key, row) in &self.instances {
-            if row.changed {
-                row.write(self.db, *key)?;
-            }
+            row.write(self.db, *key)?;
         }
         for (seq, (key, message)) in &self.inbox {
             self.db.prepare_cached("INSERT INTO inbox (seq, key, at, body) VALUES (?, ?, ?, ?)")?.execute(params![
@@ -241,84 +251,24 @@ impl<'w, 'c> Batch<'w, 'c> {
                 message.body
             ])?;
         }
+        for (seq, ((sender, sender_id), message)) in &self.outbox {
+            self.db
+                .prepare_cached("INSERT INTO outbox (seq, sender, sender_id, target, body) VALUES (?, ?, ?, ?, ?)")?
+                .execute(params![*seq as i64, *sender as i64, sender_id, message.to, message.body])?;
+        }
         for ((key, task), activity) in &self.activities {
             self.db
-                .prepare_cached("INSERT OR REPLACE INTO activity (key, task, name, input) VALUES (?, ?, ?, ?)")?
-                .execute(params![*key as i64, task, activity.name, activity.input])?;
-        }
-        Ok(())
-    }
-}
-
-fn read<'w>(db: &Connection, key: InstanceKey) -> Result<Option<Row<'w>>, Failure> {
-    let found = db
-        .prepare_cached("SELECT status, updated, version, first_row, last_row, rows FROM instance WHERE key = ?")?
-        .query_row([key as i64], |row| {
-            let chain = Chain { first: row.get(3)?, last: row.get(4)?, rows: row.get(5)? };
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, chain))
-        })
-        .optional()?;
-    let Some((code, updated, version, chain)) = found else { return Ok(None) };
-    let status = RuntimeStatus::from_code(code)
-        .ok_or_else(|| StoreError::Damaged(format!("instance {key} has the status {code}")))?;
-    Ok(Some(Row {
-        origin: Origin::Stored(status),
-        changed: false,
-        status,
-        updated: Timestamp(updated),
-        version: version as u64,
-        chain,
-        custom_status: None,
-        parked: None,
-    }))
-}
-
-impl Row<'_> {
-    fn write(&self, db: &Connection, key: InstanceKey) -> Result<(), Failure> {
-        let key = key as i64;
-        let Row { updated, chain, .. } = self;
-        let version = self.version as i64;
-        let was = match self.origin {
-            Origin::Stored(was) => was,
-            Origin::Created(instance, lease) => {
-                db.prepare_cached(
-                    "INSERT INTO instance (key, partition, id, name, module, execution, status, created, updated, version,
-                                           first_row, last_row, rows, parked, custom_status)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO activity (key, task, name, input, attempt, timeout) VALUES (?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
-                    key,
-                    lease.partition,
-                    instance.id,
-                    instance.name,
-                    instance.module,
-                    instance.execution,
-                    self.status as i64,
-                    instance.created.0,
-                    updated.0,
-                    version,
-                    chain.first,
-                    chain.last,
-                    chain.rows,
-                    self.parked.flatten(),
-                    self.custom_status,
+                    *key as i64,
+                    task,
+                    activity.name,
+                    activity.input,
+                    activity.attempt,
+                    activity.timeout.map(|timeout| timeout as i64)
                 ])?;
-                return Ok(());
-            }
-        };
-        db.prepare_cached(
-            "UPDATE instance SET updated = ?, version = ?, first_row = ?, last_row = ?, rows = ?,
-                                 custom_status = coalesce(?, custom_status)
-             WHERE key = ?",
-        )?
-        .execute(params![updated.0, version, chain.first, chain.last, chain.rows, self.custom_status, key])?;
-        // On its own, for a column that is set is written to its index whether it changed or not.
-        if self.status != was {
-            db.prepare_cached("UPDATE instance SET status = ? WHERE key = ?")?
-                .execute(params![self.status as i64, key])?;
-        }
-        if let Some(reason) = self.parked {
-            db.prepare_cached("UPDATE instance SET parked = ? WHERE key = ?")?.execute(params![reason, key])?;
         }
         Ok(())
     }

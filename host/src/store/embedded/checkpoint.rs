@@ -54,9 +54,14 @@ impl Checkpoints {
             self.next_at = LOG_PAGES;
         } else if pages >= self.next_at {
             self.next_at = pages + LOG_PAGES_MORE;
-            // A full channel means that the thread is about to copy anyway.
-            let _ = self.wake.try_send(());
+            self.wake();
         }
+    }
+
+    /// Has the log copied however long it is.
+    pub(super) fn wake(&self) {
+        // A full channel means that the thread is about to copy anyway.
+        let _ = self.wake.try_send(());
     }
 
     pub(super) fn stop(self) {

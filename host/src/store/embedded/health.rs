@@ -75,6 +75,14 @@ pub(super) fn reach(error: &rusqlite::Error) -> Reach {
     }
 }
 
+/// The same as [`read_error`], of work that can also be refused.
+pub(super) fn failed_read(failure: Failure) -> StoreError {
+    match failure {
+        Failure::Refused(error) => error,
+        Failure::Sql(error) => read_error(error),
+    }
+}
+
 /// What a failed read means to who asked. Reading changes nothing, so it never poisons.
 pub(super) fn read_error(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {

@@ -1,21 +1,24 @@
 //! The store in one SQLite file, `fermata.db`. `docs/persistence.md` describes it for those who run it.
 //!
 //! - [`writer`]: the one thread that writes, a transaction and an fsync per batch
-//! - [`apply`]: writes inside a transaction; [`chain`]: how history is laid out
+//! - [`apply`]: writes inside a transaction; [`row`]: an instance in it; [`chain`]: how history is laid out
 //! - [`partitions`], [`modules`]: the other things that are written
 //! - [`reader`]: reads, on other connections
-//! - [`checkpoint`]: the log goes into the database
-//! - [`open`], [`lock`]: the way to a file that is ours; [`health`]: which errors mean what
+//! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
+//! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`health`]: which errors mean what
 
 mod apply;
 mod chain;
 mod checkpoint;
+mod format;
 mod health;
 mod lock;
 mod modules;
 mod open;
 mod partitions;
 mod reader;
+mod row;
+mod space;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -145,6 +148,19 @@ impl Store for Embedded {
         self.read_apart(modules::all)
     }
 
+    /// Counted apart first: while a module is needed, nobody has to wait for the count.
+    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            let wanted = digest.to_owned();
+            let needed = self.read_apart(move |db| modules::needed(db, &wanted).map_err(health::failed_read)).await?;
+            if needed > 0 {
+                return Ok(needed);
+            }
+            let digest = digest.to_owned();
+            self.transaction(move |db| modules::delete(db, &digest)).await
+        })
+    }
+
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
         let digest = digest.to_owned();
         self.read_apart(move |db| modules::bytes(db, &digest))
@@ -176,6 +192,22 @@ impl Store for Embedded {
 
     fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>> {
         self.read_apart(reader::open_activities)
+    }
+
+    fn outbox(&self) -> StoreFuture<'_, Vec<Sent>> {
+        self.read_apart(reader::outbox)
+    }
+
+    fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
+        self.read_apart(move |db| reader::due(db, after, limit))
+    }
+
+    fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
+        self.read_apart(move |db| reader::ended(db, limit))
+    }
+
+    fn count_ended(&self) -> StoreFuture<'_, u64> {
+        self.read_apart(reader::count_ended)
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

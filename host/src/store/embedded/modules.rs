@@ -1,6 +1,6 @@
 //! Deployed modules.
 
-use fermata_replay::Timestamp;
+use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::health::{Failure, read_error};
@@ -47,6 +47,31 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
         deployed: Timestamp(row.get(4)?),
         deployment: row.get::<_, i64>(5)? as u64,
     })
+}
+
+/// How many instances need a module. Reads all of them that can still run.
+pub(super) fn needed(db: &Connection, digest: &str) -> Result<u64, Failure> {
+    if !db.prepare_cached("SELECT 1 FROM module WHERE digest = ?")?.exists([digest])? {
+        return Err(StoreError::Missing.into());
+    }
+    let mut count =
+        db.prepare_cached("SELECT count(*) FROM instance INDEXED BY instance_status WHERE status = ? AND module = ?")?;
+    let mut needed = 0;
+    for status in RuntimeStatus::ALL {
+        if !status.is_final() || status == RuntimeStatus::Failed {
+            needed += count.query_row(params![status as i64, digest], |row| row.get::<_, i64>(0))? as u64;
+        }
+    }
+    Ok(needed)
+}
+
+/// Removes a module that nobody needs; gives how many need it.
+pub(super) fn delete(db: &Connection, digest: &str) -> Result<u64, Failure> {
+    let needed = needed(db, digest)?;
+    if needed == 0 {
+        db.prepare_cached("DELETE FROM module WHERE digest = ?")?.execute([digest])?;
+    }
+    Ok(needed)
 }
 
 pub(super) fn bytes(db: &Connection, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,16 +1,14 @@
-//! Opening the file: its format, its settings, and what a crash may have left.
+//! Opening the file: its settings, and what a crash may have left.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags};
 
+use super::format::{self, FORMAT};
 use super::health::read_error;
-use crate::store::{PARTITIONS, StoreError};
-
-/// Raised when older hosts could not understand the file any more.
-const FORMAT: u32 = 1;
+use crate::store::StoreError;
 
 /// Creates the directory so that it is still there after a power cut.
 pub(super) fn directory(dir: &Path) -> Result<(), StoreError> {
@@ -24,13 +22,11 @@ pub(super) fn directory(dir: &Path) -> Result<(), StoreError> {
 pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
     let new = !file.exists();
     let db = connect(file).map_err(read_error)?;
-    match format(&db).map_err(read_error)? {
-        Some(found) if found > FORMAT => {
-            return Err(StoreError::NewerFormat { path: file.to_owned(), found, supported: FORMAT });
-        }
-        Some(_) => {}
-        None => create(&db).map_err(read_error)?,
+    let found = format::read(&db).map_err(read_error)?;
+    if let Some(found) = found.filter(|found| *found > FORMAT) {
+        return Err(StoreError::NewerFormat { path: file.to_owned(), found, supported: FORMAT });
     }
+    format::bring_up(&db, found).map_err(read_error)?;
     let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(read_error)?;
     if mode != "wal" {
         return Err(StoreError::Io("this file system can not hold a write-ahead log: it shares no memory".into()));
@@ -59,25 +55,6 @@ pub(super) fn connect_reader(file: &Path) -> rusqlite::Result<Connection> {
     db.set_prepared_statement_cache_capacity(64);
     db.execute_batch("PRAGMA cache_size = -8192;")?;
     Ok(db)
-}
-
-/// None where there is no schema as yet.
-fn format(db: &Connection) -> rusqlite::Result<Option<u32>> {
-    let there = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")?.exists([])?;
-    if !there {
-        return Ok(None);
-    }
-    db.query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| row.get(0)).optional()
-}
-
-fn create(db: &Connection) -> rusqlite::Result<()> {
-    let transaction = db.unchecked_transaction()?;
-    transaction.execute_batch(include_str!("schema.sql"))?;
-    transaction.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1)", [FORMAT])?;
-    for partition in 0..PARTITIONS {
-        transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
-    }
-    transaction.commit()
 }
 
 /// Whoever owned partitions is gone, for this process holds the lock. What a killed process wrote but never saw on disk may be in

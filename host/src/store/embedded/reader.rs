@@ -10,7 +10,8 @@ use super::chain::Chain;
 use super::health::{Health, read_error};
 use super::open::connect_reader;
 use crate::store::{
-    Activity, Filter, Instance, InstanceKey, Loaded, Page, Snapshot, StoreError, StoredMessage, UnreadInstance,
+    Activity, Due, Ended, Filter, Instance, InstanceKey, Loaded, Page, Sent, Snapshot, StoreError, StoredMessage,
+    UnreadInstance,
 };
 
 /// How many idle connections are kept.
@@ -62,7 +63,7 @@ pub(super) fn find(db: &Connection, id: &str) -> Result<Option<Instance>, StoreE
 pub(super) fn snapshot(db: &Connection, id: &str) -> Result<Option<Snapshot>, StoreError> {
     let Some((instance, chain)) = stored(db, "id", id)? else { return Ok(None) };
     let (first, last) = chain.ends(db, instance.key)?;
-    let unread = if instance.version == 0 { messages(db, instance.key)? } else { Vec::new() };
+    let unread = if chain.first.is_none() { messages(db, instance.key)? } else { Vec::new() };
     Ok(Some(Snapshot { instance, first, last, unread }))
 }
 
@@ -78,7 +79,7 @@ pub(super) fn unread(db: &Connection) -> Result<Vec<UnreadInstance>, StoreError>
 }
 
 pub(super) fn open_activities(db: &Connection) -> Result<Vec<Activity>, StoreError> {
-    let query = "SELECT i.key, i.id, i.execution, i.module, a.task, a.name, a.input
+    let query = "SELECT i.key, i.id, i.execution, i.module, a.task, a.name, a.input, a.attempt, a.timeout
                  FROM activity AS a JOIN instance AS i ON i.key = a.key ORDER BY a.key, a.task";
     rows(db, query, &[], |row| {
         Ok(Activity {
@@ -89,8 +90,51 @@ pub(super) fn open_activities(db: &Connection) -> Result<Vec<Activity>, StoreErr
             task: row.get(4)?,
             name: row.get(5)?,
             input: row.get(6)?,
+            attempt: row.get(7)?,
+            timeout: row.get::<_, Option<i64>>(8)?.map(|timeout| timeout as u64),
         })
     })
+}
+
+pub(super) fn outbox(db: &Connection) -> Result<Vec<Sent>, StoreError> {
+    rows(db, "SELECT seq, sender, sender_id, target, body FROM outbox ORDER BY seq", &[], |row| {
+        Ok(Sent { seq: key(row, 0)?, from: key(row, 1)?, from_id: row.get(2)?, to: row.get(3)?, body: row.get(4)? })
+    })
+}
+
+pub(super) const DUE: &str = "SELECT due, key, id FROM instance
+    WHERE due IS NOT NULL AND parked IS NULL AND (due, key) > (?, ?) ORDER BY due, key LIMIT ?";
+
+pub(super) fn due(
+    db: &Connection,
+    after: Option<(Timestamp, InstanceKey)>,
+    limit: usize,
+) -> Result<Vec<Due>, StoreError> {
+    // No instance has the key 0.
+    let (at, after) = after.unwrap_or((Timestamp(i64::MIN), 0));
+    rows(db, DUE, &[at.0.into(), at_most(after).into(), at_most(limit as u64).into()], |row| {
+        Ok(Due { due: Timestamp(row.get(0)?), key: key(row, 1)?, id: row.get(2)? })
+    })
+}
+
+pub(super) const ENDED: &str =
+    "SELECT ended, key, id FROM instance WHERE ended IS NOT NULL ORDER BY ended, key LIMIT ?";
+
+pub(super) fn ended(db: &Connection, limit: usize) -> Result<Vec<Ended>, StoreError> {
+    rows(db, ENDED, &[at_most(limit as u64).into()], |row| {
+        Ok(Ended { ended: Timestamp(row.get(0)?), key: key(row, 1)?, id: row.get(2)? })
+    })
+}
+
+pub(super) const COUNT_ENDED: &str = "SELECT count(*) FROM instance WHERE ended IS NOT NULL";
+
+pub(super) fn count_ended(db: &Connection) -> Result<u64, StoreError> {
+    db.prepare_cached(COUNT_ENDED).and_then(|mut query| query.query_row([], |row| key(row, 0))).map_err(read_error)
+}
+
+/// SQLite's integers have a sign.
+fn at_most(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Each status is asked for on its own, so that an index gives its instances in order and no more than a page of them is read.
@@ -140,7 +184,7 @@ fn select(
     also("id < ?", prefix.and_then(after_prefix).map(Value::from));
     also("created >= ?", filter.created_from.map(|at| Value::from(at.0)));
     also("created <= ?", filter.created_to.map(|at| Value::from(at.0)));
-    values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
+    values.push(Value::from(at_most(limit as u64).saturating_add(1)));
     let query = format!("SELECT {INSTANCE} FROM instance WHERE {conditions} ORDER BY key LIMIT ?");
     rows(db, &query, &values, |row| Ok(instance(row)?.0))
 }
@@ -158,7 +202,7 @@ fn after_prefix(prefix: &str) -> Option<String> {
 }
 
 const INSTANCE: &str = "key, id, name, module, execution, status, created, updated, version, custom_status, parked,
-                        first_row, last_row, rows";
+                        due, ended, first_row, last_row, rows";
 
 fn stored(db: &Connection, column: &str, value: impl rusqlite::ToSql) -> Result<Option<(Instance, Chain)>, StoreError> {
     db.prepare_cached(&format!("SELECT {INSTANCE} FROM instance WHERE {column} = ?"))
@@ -182,8 +226,10 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<(Instance, Chain)> {
         version: key(row, 8)?,
         custom_status: row.get(9)?,
         parked: row.get(10)?,
+        due: row.get::<_, Option<i64>>(11)?.map(Timestamp),
+        ended: row.get::<_, Option<i64>>(12)?.map(Timestamp),
     };
-    Ok((instance, Chain { first: row.get(11)?, last: row.get(12)?, rows: row.get(13)? }))
+    Ok((instance, Chain { first: row.get(13)?, last: row.get(14)?, rows: row.get(15)? }))
 }
 
 fn messages(db: &Connection, instance: InstanceKey) -> Result<Vec<StoredMessage>, StoreError> {

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use tempfile::TempDir;
 
+use super::row::UPDATE;
 use super::*;
 
 struct World {
@@ -25,7 +26,7 @@ async fn world() -> World {
         execution: "e".to_owned(),
         created: Timestamp(0),
     };
-    let create = Change::Create { instance, replaces: None, message: message(1) };
+    let create = Change::Create { instance, replaces: None, message: message(1), sent: None };
     assert_eq!(world.write(create).recv().unwrap(), Ok(()));
     world
 }
@@ -57,11 +58,16 @@ fn turn(expected_version: u64, steps: String, consumed: Vec<u64>) -> Change {
         expected_version,
         steps: Some(steps),
         consumed,
+        returned: Vec::new(),
         status: RuntimeStatus::Running,
         updated: Timestamp(0),
+        due: None,
+        module: None,
         custom_status: None,
         activities: Vec::new(),
         settled: Vec::new(),
+        outgoing: Vec::new(),
+        generation: None,
     })
 }
 
@@ -107,10 +113,10 @@ async fn a_message_that_comes_and_goes_in_a_batch_is_never_written() {
     let mut outcomes = Vec::new();
     for version in 0..20 {
         let seq = 100 + version;
-        outcomes.push(world.write(Change::Accept { message: message(seq) }));
+        outcomes.push(world.write(Change::Accept { message: message(seq), sent: None }));
         outcomes.push(world.write(turn(version, "[1]".to_owned(), vec![seq])));
     }
-    outcomes.push(world.write(Change::Accept { message: message(900) }));
+    outcomes.push(world.write(Change::Accept { message: message(900), sent: None }));
     go.send(()).unwrap();
     busy.await.unwrap();
     for outcome in outcomes {
@@ -151,4 +157,74 @@ async fn a_broken_chain_is_damage_and_stays_in_its_instance() {
     assert!(matches!(world.store.load(1).await, Err(StoreError::Damaged(_))));
     assert!(world.store.find("a").await.unwrap().is_some());
     assert_eq!(world.store.poisoned(), None);
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_and_delivered_in_a_batch_is_never_written() {
+    let world = world().await;
+    let count = "CREATE TEMP TABLE written (n);
+                 CREATE TEMP TRIGGER t AFTER INSERT ON main.outbox BEGIN INSERT INTO written VALUES (new.seq); END";
+    world.execute(count.to_owned()).await;
+    let (go, wait) = channel::<()>();
+    let busy = world.store.on_writer(move |_| wait.recv().map_err(|_| StoreError::Missing));
+    let mut outcomes = Vec::new();
+    for version in 0..20 {
+        let Change::Turn(turn) = turn(version, "[1]".to_owned(), Vec::new()) else { unreachable!() };
+        let outgoing = Outgoing { seq: 100 + version, to: "a".to_owned(), body: "{}".to_owned() };
+        outcomes.push(world.write(Change::Turn(TurnRecord { outgoing: vec![outgoing], ..turn })));
+        if version != 7 {
+            outcomes.push(world.write(Change::Accept { message: message(200 + version), sent: Some(100 + version) }));
+        }
+    }
+    go.send(()).unwrap();
+    busy.await.unwrap();
+    for outcome in outcomes {
+        assert_eq!(outcome.recv().unwrap(), Ok(()));
+    }
+    assert_eq!(world.number("SELECT group_concat(n) = '107' FROM written").await, 1);
+}
+
+/// One line a row: what SQLite says it would do.
+async fn explain(world: &World, sql: String, column: &'static str) -> Vec<String> {
+    let lines = world.store.transaction(move |db| {
+        let mut query = db.prepare(&sql)?;
+        let mut rows = query.raw_query();
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            lines.push(row.get(column)?);
+        }
+        Ok(lines)
+    });
+    lines.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_due_and_what_has_ended_is_read_from_an_index() {
+    let world = world().await;
+    for (query, index) in
+        [(reader::DUE, "instance_due"), (reader::ENDED, "instance_ended"), (reader::COUNT_ENDED, "instance_ended")]
+    {
+        let plan = explain(&world, format!("EXPLAIN QUERY PLAN {query}"), "detail").await;
+        assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");
+        assert!(plan[0].contains(&format!("INDEX {index}")), "{plan:?}");
+    }
+    assert!(explain(&world, format!("EXPLAIN QUERY PLAN {}", reader::DUE), "detail").await[0].starts_with("SEARCH"));
+}
+
+#[tokio::test]
+async fn a_turn_that_changes_no_indexed_column_writes_no_index() {
+    let world = world().await;
+    let written = async |update: &str| -> i64 {
+        let table = update.to_owned();
+        let program = world.store.transaction(move |db| {
+            let mut query = db.prepare(&format!("EXPLAIN {table}"))?;
+            let opened =
+                query.raw_query().mapped(|row| Ok((row.get::<_, String>("opcode")?, row.get::<_, i64>("p2")?)));
+            Ok(opened.collect::<rusqlite::Result<Vec<_>>>()?)
+        });
+        program.await.unwrap().iter().filter(|(opcode, _)| opcode == "OpenWrite").count() as i64
+    };
+    assert_eq!(written(UPDATE).await, 1, "the table alone");
+    assert_eq!(written("UPDATE instance SET due = ? WHERE key = ?").await, 2);
+    assert_eq!(written("UPDATE instance SET ended = ? WHERE key = ?").await, 2);
 }

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -14,12 +14,14 @@ use rusqlite::config::DbConfig;
 use super::apply::Batch;
 use super::checkpoint::Checkpoints;
 use super::health::{Failure, Health, Reach, reach};
+use super::space::Space;
 use crate::store::{Change, OnDurable, StoreError, Write};
 
 /// What one transaction takes at most: enough to share an fsync well, little enough to answer soon.
 const MAX_WRITES: usize = 1_024;
 const MAX_BYTES: usize = 1 << 20;
 
+#[expect(clippy::large_enum_variant, reason = "nearly every job is a write")]
 pub(super) enum Job {
     Write(Write, Answer),
     /// Anything else that writes, in its place in the queue.
@@ -62,7 +64,6 @@ impl Drop for Answer {
 pub(super) struct Writer {
     db: Connection,
     health: Arc<Health>,
-    checkpoints: Checkpoints,
 }
 
 /// Starts the thread; it ends when every sender of the queue is gone and all is written.
@@ -73,8 +74,8 @@ pub(super) fn start(
 ) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (queue, jobs) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
-        let writer = Writer { db, health: health.clone(), checkpoints };
-        if catch_unwind(AssertUnwindSafe(|| writer.run(jobs))).is_err() {
+        let writer = Writer { db, health: health.clone() };
+        if catch_unwind(AssertUnwindSafe(|| writer.run(jobs, checkpoints))).is_err() {
             health.poison("the writer thread panicked");
         }
     })?;
@@ -82,8 +83,9 @@ pub(super) fn start(
 }
 
 impl Writer {
-    fn run(mut self, jobs: Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
+    fn run(self, jobs: Receiver<Job>, mut checkpoints: Checkpoints) {
+        let mut space = Space::new();
+        while let Some(job) = self.next(&jobs, &mut space, &mut checkpoints) {
             let mut next = Some(job);
             while let Some(job) = next.take() {
                 match job {
@@ -91,9 +93,30 @@ impl Writer {
                     Job::Task(task) => task(&self),
                 }
             }
-            self.checkpoints.after_commit(&self.db, &self.health);
+            checkpoints.after_commit(&self.db, &self.health);
         }
-        self.close();
+        self.close(checkpoints);
+    }
+
+    /// The next job; none when all is done. While there is none, gives space back.
+    fn next(&self, jobs: &Receiver<Job>, space: &mut Space, checkpoints: &mut Checkpoints) -> Option<Job> {
+        loop {
+            if let Ok(job) = jobs.try_recv() {
+                return Some(job);
+            }
+            let Some(wait) = space.wait(&self.db).filter(|_| self.health.check().is_ok()) else {
+                if space.take_given() {
+                    checkpoints.wake();
+                }
+                return jobs.recv().ok();
+            };
+            match jobs.recv_timeout(wait) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => space.give_back(self),
+            }
+            checkpoints.after_commit(&self.db, &self.health);
+        }
     }
 
     /// Commits this write together with those queued behind it. Returns the job that stopped the gathering.
@@ -171,8 +194,8 @@ impl Writer {
         })
     }
 
-    fn close(self) {
-        self.checkpoints.stop();
+    fn close(self, checkpoints: Checkpoints) {
+        checkpoints.stop();
         if self.health.check().is_ok() {
             // So that the next open has nothing to recover. What is in the log is durable either way.
             let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -207,12 +230,15 @@ fn execute(db: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// About how many bytes a write carries.
 fn size(write: &Write) -> usize {
     match &write.change {
-        Change::Create { message, .. } | Change::Accept { message } => message.body.len(),
+        Change::Create { message, .. } | Change::Accept { message, .. } => message.body.len(),
         Change::Turn(turn) => {
             turn.steps.as_ref().map_or(0, String::len)
                 + turn.custom_status.as_ref().map_or(0, String::len)
                 + turn.activities.iter().map(|activity| activity.input.len()).sum::<usize>()
+                + turn.outgoing.iter().map(|message| message.body.len()).sum::<usize>()
+                + turn.generation.as_ref().map_or(0, |generation| generation.start.body.len())
         }
         Change::Park { reason } => reason.as_ref().map_or(0, String::len),
+        Change::Discard { .. } | Change::Remove => 0,
     }
 }

@@ -1,5 +1,7 @@
 //! Orchestrators that only tests and benchmarks run, each for one promise.
 
+mod model;
+
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -7,3 +7,11 @@ async fn versioned(ctx: Context) -> Result<String> {
     ctx.wait_external_event::<()>("go").await?;
     Ok("B".to_owned())
 }
+
+/// The other way round.
+#[orchestrator("TwoNames")]
+async fn two_names(ctx: Context) -> Result<(String, String)> {
+    let second = ctx.wait_external_event("second").await?;
+    let first = ctx.wait_external_event("first").await?;
+    Ok((first, second))
+}

@@ -1,0 +1,193 @@
+//! Outside work: each started activity runs at least once; what comes of it is a message for the instance.
+//!
+//! - [`services`]: who serves an activity: the orchestrator's own module, another one, or an HTTP endpoint
+//! - [`http`]: the endpoints
+
+mod http;
+mod services;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fermata_replay::{Failure, MessageBody, Outcome, TaskEnded, kind};
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+
+pub use services::{Service, Services};
+
+use super::turn::Lifeless;
+use super::{Dispatcher, RaiseError, lock};
+use crate::engine::ActivityCall;
+use crate::store::{Activity, InstanceKey, StoreError};
+use services::Limits;
+
+/// Between attempts at what the host could not do.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(30);
+
+pub struct Activities {
+    /// Threads of their own, for activities may keep them busy; none once it was closed.
+    runtime: Mutex<Option<Runtime>>,
+    permits: Arc<Semaphore>,
+    services: Services,
+    limits: Limits,
+    endpoints: http::Endpoints,
+    /// What is under way or waits for its turn, by instance and task.
+    running: Mutex<BTreeMap<(InstanceKey, u32), AbortHandle>>,
+}
+
+impl Activities {
+    /// `at_a_time`: how many may run at a time; others wait.
+    pub fn new(at_a_time: usize, services: Services) -> Activities {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("activities")
+            .enable_all()
+            .build()
+            .expect("the system can start threads");
+        Activities {
+            runtime: Mutex::new(Some(runtime)),
+            permits: Arc::new(Semaphore::new(at_a_time)),
+            limits: services.limits(),
+            services,
+            endpoints: http::Endpoints::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// Leaves activities under way to the next owner, who runs them again.
+    pub fn close(&self) {
+        self.permits.close();
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Forgets the activity that calls this, which is done; but not one that has taken its place.
+    fn forget(&self, place: (InstanceKey, u32)) {
+        let mut running = lock(&self.running);
+        if running.get(&place).is_some_and(|task| task.id() == tokio::task::id()) {
+            running.remove(&place);
+        }
+    }
+
+    /// Waits for its turn: first among those of the name, then among all that use the host's own threads.
+    async fn turn(&self, name: &str) -> Option<(Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>)> {
+        let of_name = match self.limits.of(name) {
+            Some(limit) => Some(limit.acquire_owned().await.ok()?),
+            None => None,
+        };
+        let of_all = match self.services.of(name) {
+            Service::Http(_) => None,
+            Service::Module | Service::OtherModule => Some(self.permits.clone().acquire_owned().await.ok()?),
+        };
+        Some((of_name, of_all))
+    }
+}
+
+impl Dispatcher {
+    /// Runs a started activity and delivers its outcome.
+    pub(super) fn perform(self: &Arc<Self>, activity: Activity) {
+        let place = (activity.key, activity.task);
+        let runtime = lock(&self.activities.runtime);
+        let Some(runtime) = &*runtime else { return };
+        // Under the lock, so that it does not end before it is noted.
+        let mut running = lock(&self.activities.running);
+        let task = runtime.spawn(self.clone().see_through(activity));
+        if let Some(before) = running.insert(place, task.abort_handle()) {
+            before.abort();
+        }
+    }
+
+    /// Stops an activity whose outcome nobody waits for: one task's, or all of an instance.
+    pub(super) fn give_up(&self, key: InstanceKey, task: Option<u32>) {
+        let mut running = lock(&self.activities.running);
+        let (first, last) = task.map_or((0, u32::MAX), |task| (task, task));
+        while let Some((place, task)) = running.range((key, first)..=(key, last)).next() {
+            task.abort();
+            let place = *place;
+            running.remove(&place);
+        }
+    }
+
+    async fn see_through(self: Arc<Self>, activity: Activity) {
+        let mut delay = FIRST_DELAY;
+        let outcome = loop {
+            let Some(permits) = self.activities.turn(&activity.name).await else { return };
+            match self.attempt(&activity).await {
+                Ok(outcome) => break outcome,
+                Err(reason) => {
+                    drop(permits);
+                    tracing::warn!(
+                        instance = activity.instance_id,
+                        activity = activity.name,
+                        "the activity is tried again in {delay:?}: {reason}"
+                    );
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(LAST_DELAY);
+                }
+            }
+        };
+        self.settle(&activity, outcome).await;
+        self.activities.forget((activity.key, activity.task));
+    }
+
+    /// One attempt. An error says nothing about the activity: the host could not run it.
+    async fn attempt(self: &Arc<Self>, activity: &Activity) -> Result<Outcome, String> {
+        let own = || Some(activity.module.clone());
+        let digest = match self.activities.services.of(&activity.name) {
+            Service::Http(url) => return Ok(self.activities.endpoints.call(url, activity, &task_key(activity)).await),
+            Service::OtherModule => self.registry.activity(&activity.name),
+            Service::Module if self.registry.holds_activity(&activity.module, &activity.name) => own(),
+            Service::Module => self.registry.activity(&activity.name).or_else(own),
+        };
+        let Some(digest) = digest else {
+            let message = format!("no module has the activity {:?}", activity.name);
+            return Ok(Outcome::Failed(Failure::new(kind::NOT_FOUND, message).non_retryable()));
+        };
+        let module = match self.engine.module(&digest) {
+            Some(module) => module,
+            None => {
+                let dispatcher = self.clone();
+                let load = tokio::task::spawn_blocking(move || dispatcher.module(&digest));
+                load.await.map_err(|error| error.to_string())?.map_err(Lifeless::into_reason)?
+            }
+        };
+        let call = ActivityCall {
+            name: activity.name.clone(),
+            input: activity.input.clone(),
+            instance_id: activity.instance_id.clone(),
+            task_key: task_key(activity),
+            attempt: activity.attempt,
+            timeout: activity.timeout.map(Duration::from_micros),
+        };
+        self.engine.run_activity(&module, call).await
+    }
+
+    /// Delivers an outcome until it is durable, or nobody wants it any more.
+    async fn settle(self: &Arc<Self>, activity: &Activity, outcome: Outcome) {
+        let body = MessageBody::ActivityEnded(TaskEnded {
+            task: activity.task,
+            outcome,
+            execution: activity.execution.clone(),
+            attempt: activity.attempt,
+        });
+        let mut delay = FIRST_DELAY;
+        loop {
+            match self.deliver(&activity.instance_id, Some(activity.key), &body).await {
+                Ok(()) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
+                Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
+                Err(RaiseError::Busy(_) | RaiseError::Store(_)) => {
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(LAST_DELAY);
+                }
+            }
+        }
+    }
+}
+
+/// The same for every attempt at a task, and for no other task anywhere.
+fn task_key(activity: &Activity) -> String {
+    format!("{}-{}", activity.execution, activity.task)
+}

@@ -1,0 +1,231 @@
+//! What an operator asks of an instance: each is a message like any other, durable before it is answered and visible in history; but for
+//! a purge, which leaves nothing behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fermata_replay::{Control, MessageBody, RuntimeStatus};
+
+use super::admission::closed;
+use super::slot::{Body, Inner, Slot};
+use super::{Dispatcher, RaiseError, StartError, Started};
+use crate::store::{Change, Filter, StoreError};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    #[error("there is no instance with the id {0:?}")]
+    NotFound(String),
+    /// It has ended, so that nothing can be asked of it any more.
+    #[error("the instance {id:?} has ended: it is {}", .status.name())]
+    Gone { id: String, status: RuntimeStatus },
+    #[error("the instance {id:?} is {}{}: {needs}", .status.name(), if *.parked { ", and parked" } else { "" })]
+    WrongState { id: String, status: RuntimeStatus, parked: bool, needs: &'static str },
+    #[error("the host has more to do than it can hold: try again when it has caught up")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PurgeError {
+    #[error("there is no instance with the id {0:?}")]
+    NotFound(String),
+    #[error("the instance {id:?} has not ended: it is {}", .status.name())]
+    NotEnded { id: String, status: RuntimeStatus },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How long an instance that is busy is given to come to rest, before what is asked of it is judged by what is known.
+const REST_TRIES: u32 = 200;
+const REST_PAUSE: Duration = Duration::from_millis(2);
+
+impl Dispatcher {
+    /// Ends an instance at once; its children, too, with `cascade`. Durable on return.
+    pub async fn terminate(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
+        self.control(id, MessageBody::Terminated(control), |_| None).await
+    }
+
+    /// Has an instance read nothing until it is resumed. What it is sent is kept. Durable on return.
+    pub async fn suspend(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
+        self.control(id, MessageBody::Suspended(control), |inner| {
+            (inner.status == RuntimeStatus::Suspended).then_some("only one that runs can be suspended")
+        })
+        .await
+    }
+
+    /// Has a suspended instance go on. Durable on return.
+    pub async fn resume(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
+        self.control(id, MessageBody::Resumed(control), |inner| {
+            (inner.status != RuntimeStatus::Suspended).then_some("only a suspended one can be resumed")
+        })
+        .await
+    }
+
+    /// Has a failed instance go on before the step that failed it. Durable on return.
+    pub async fn rewind(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
+        self.control(id, MessageBody::Rewound(control), |inner| {
+            (inner.status != RuntimeStatus::Failed).then_some("only one that has failed can be rewound")
+        })
+        .await
+    }
+
+    /// `wrong`: what the instance would have to be, where it is not.
+    async fn control(
+        self: &Arc<Self>,
+        id: &str,
+        body: MessageBody,
+        wrong: impl Fn(&Inner) -> Option<&'static str>,
+    ) -> Result<(), ControlError> {
+        let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
+        let refused = {
+            let inner = slot.lock();
+            let (status, parked) = (inner.status, inner.parked);
+            let is_rewind = matches!(body, MessageBody::Rewound(_));
+            match wrong(&inner) {
+                _ if status.is_final() && (!is_rewind || status != RuntimeStatus::Failed) => {
+                    Some(ControlError::Gone { id: id.to_owned(), status })
+                }
+                Some(needs) => Some(ControlError::WrongState { id: id.to_owned(), status, parked, needs }),
+                None => None,
+            }
+        };
+        if let Some(refused) = refused {
+            self.forget_if_idle(&slot);
+            return Err(refused);
+        }
+        self.deliver(id, Some(slot.key), &body).await.map_err(|error| match error {
+            RaiseError::NotFound(id) => ControlError::NotFound(id),
+            RaiseError::Gone(id) => ControlError::Gone { id, status: slot.lock().status },
+            RaiseError::Busy(_) => ControlError::Busy,
+            RaiseError::Store(error) => ControlError::Store(error),
+        })?;
+        // Who looks at the status next should find what was asked for, unless the instance is busy.
+        if let Some(slot) = self.at_rest(id).await? {
+            self.forget_if_idle(&slot);
+        }
+        Ok(())
+    }
+
+    /// Has a parked instance try again, with the same module. Durable on return.
+    pub async fn unpark(self: &Arc<Self>, id: &str) -> Result<(), ControlError> {
+        let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
+        let durable = {
+            let mut inner = slot.lock();
+            if !inner.parked || !inner.is_trusted() {
+                let (status, needs) = (inner.status, "only a parked one can be unparked");
+                drop(inner);
+                self.forget_if_idle(&slot);
+                return Err(ControlError::WrongState { id: id.to_owned(), status, parked: false, needs });
+            }
+            self.unpark_slot(&slot, &mut inner)
+        };
+        Ok(durable.await.map_err(|_| closed())??)
+    }
+
+    /// Lets a parked instance read what it was sent.
+    pub(super) fn unpark_slot(self: &Arc<Self>, slot: &Arc<Slot>, inner: &mut Inner) -> super::admission::Durable {
+        let (sender, durable) = tokio::sync::oneshot::channel();
+        inner.parked = false;
+        inner.pending = true;
+        let (dispatcher, key, id, due) = (self.clone(), slot.key, slot.id.clone(), inner.due);
+        self.submit(slot, inner, Change::Park { reason: None }, move |outcome| {
+            if let Some(due) = due {
+                dispatcher.timers.note(due, key, &id);
+            }
+            let _ = sender.send(outcome);
+        });
+        inner.leave_in_store();
+        durable
+    }
+
+    /// Starts an orchestrator anew with the input that an instance had: under a new id, or under the same one, where it has ended.
+    pub async fn restart(self: &Arc<Self>, id: &str, new_id: bool) -> Result<Started, StartError> {
+        let view = self.view(id, false).await?.ok_or_else(|| StartError::NotFound(id.to_owned()))?;
+        let input = view.input.unwrap_or_else(fermata_replay::Payload::null);
+        self.start(&view.name, Some(id).filter(|_| !new_id), input).await
+    }
+
+    /// Removes an instance that has ended, or with `force` any instance, with all it has. Durable on return.
+    pub async fn purge(self: &Arc<Self>, id: &str, force: bool) -> Result<(), PurgeError> {
+        loop {
+            let slot = self.at_rest(id).await?.ok_or_else(|| PurgeError::NotFound(id.to_owned()))?;
+            let (removed, dropped) = {
+                let mut inner = slot.lock();
+                if !inner.is_trusted() {
+                    continue;
+                }
+                if !inner.status.is_final() && !force {
+                    let status = inner.status;
+                    drop(inner);
+                    self.forget_if_idle(&slot);
+                    return Err(PurgeError::NotEnded { id: id.to_owned(), status });
+                }
+                let (sender, removed) = tokio::sync::oneshot::channel();
+                self.submit(&slot, &mut inner, Change::Remove, move |outcome| drop(sender.send(outcome)));
+                inner.removed = true;
+                inner.inbox.take();
+                inner.pending = false;
+                (removed, self.take_body(&slot, &mut inner, Body::Cold))
+            };
+            drop(dropped);
+            return match removed.await.map_err(|_| closed())? {
+                // Only now: had it failed, somebody would still wait for what is under way.
+                Ok(()) => {
+                    self.give_up(slot.key, None);
+                    Ok(())
+                }
+                Err(StoreError::Missing) => Err(PurgeError::NotFound(id.to_owned())),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    /// Removes all instances that the filter lets through and that have ended; returns how many.
+    pub async fn purge_all(self: &Arc<Self>, mut filter: Filter) -> Result<u64, StoreError> {
+        if filter.statuses.is_empty() {
+            filter.statuses = RuntimeStatus::ALL.to_vec();
+        }
+        filter.statuses.retain(|status| status.is_final());
+        if filter.statuses.is_empty() {
+            // To the store that would be any status.
+            return Ok(0);
+        }
+        filter.limit = 1_000;
+        let mut removed = 0;
+        loop {
+            let page = self.store.list(filter.clone()).await?;
+            for instance in &page.instances {
+                match self.purge(&instance.id, false).await {
+                    Ok(()) => removed += 1,
+                    // It is gone, or was started anew.
+                    Err(PurgeError::NotFound(_) | PurgeError::NotEnded { .. }) => {}
+                    Err(PurgeError::Store(error)) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(after) => filter.after = Some(after),
+                None => return Ok(removed),
+            }
+        }
+    }
+
+    /// The slot of an instance, when it has done what it had to do; or after a while all the same. None where there is no such instance.
+    pub(super) async fn at_rest(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Slot>>, StoreError> {
+        for _ in 0..REST_TRIES {
+            let Some(slot) = self.slot(id).await? else { return Ok(None) };
+            let settled = {
+                let mut inner = slot.lock();
+                let rests = !inner.scheduled && !inner.has_work() && inner.writes_in_flight() == 0;
+                if rests && inner.is_trusted() {
+                    drop(inner);
+                    return Ok(Some(slot));
+                }
+                inner.settled()
+            };
+            let _ = settled.await;
+            tokio::time::sleep(REST_PAUSE).await;
+        }
+        self.slot(id).await
+    }
+}

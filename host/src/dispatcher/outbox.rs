@@ -1,0 +1,200 @@
+//! Messages from one instance to another. They are durable with the turn that sends them, and leave the outbox in the very commit that
+//! brings them to their receiver: each arrives once. Those for one receiver are delivered in the order in which they were sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fermata_replay::{
+    Caller, ChildStart, Control, End, Failure, MessageBody, Outcome, OutgoingBody, Parent, RuntimeStatus, State, kind,
+};
+
+use super::admission::{Durable, closed};
+use super::{Dispatcher, RaiseError, StartError, lock};
+use crate::store::{Change, InstanceKey, Lease, Sent, StoreError, Write, partition_of};
+
+/// Messages to one receiver that may be under way to the store at a time.
+const AT_ONCE: usize = 256;
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(30);
+
+/// What is to be delivered, by receiver. A receiver that stands here has a task that delivers to it.
+#[derive(Default)]
+pub struct Outbox {
+    queues: Mutex<HashMap<String, VecDeque<Sent>>>,
+}
+
+impl Dispatcher {
+    /// Delivers messages whose turn is durable.
+    pub(super) fn send(self: &Arc<Self>, sent: Vec<Sent>) {
+        if sent.is_empty() {
+            return;
+        }
+        let mut queues = lock(&self.outbox.queues);
+        for sent in sent {
+            let receiver = sent.to.clone();
+            let queue = queues.entry(receiver.clone()).or_insert_with(|| {
+                self.runtime.spawn(self.clone().deliver_to(receiver));
+                VecDeque::new()
+            });
+            queue.push_back(sent);
+        }
+    }
+
+    async fn deliver_to(self: Arc<Self>, receiver: String) {
+        let mut delay = FIRST_DELAY;
+        while let Some(batch) = self.next_for(&receiver) {
+            let left = self.deliver_all(batch).await;
+            match left {
+                Ok(()) => delay = FIRST_DELAY,
+                Err((_, StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
+                Err((left, error)) => {
+                    tracing::warn!(instance = receiver, "messages are delivered again in {delay:?}: {error}");
+                    if let Some(queue) = lock(&self.outbox.queues).get_mut(&receiver) {
+                        left.into_iter().rev().for_each(|sent| queue.push_front(sent));
+                    }
+                    tokio::time::sleep(delay).await;
+                    delay = (2 * delay).min(LAST_DELAY);
+                }
+            }
+        }
+    }
+
+    /// The next messages for a receiver; none where there are no more, and this task is over.
+    fn next_for(&self, receiver: &str) -> Option<Vec<Sent>> {
+        let mut queues = lock(&self.outbox.queues);
+        let queue = queues.get_mut(receiver)?;
+        if queue.is_empty() {
+            queues.remove(receiver);
+            return None;
+        }
+        let batch = queue.len().min(AT_ONCE);
+        Some(queue.drain(..batch).collect())
+    }
+
+    /// Each message gets its place before the next, and all are waited for together. Gives back those that are not delivered.
+    async fn deliver_all(self: &Arc<Self>, batch: Vec<Sent>) -> Result<(), (Vec<Sent>, StoreError)> {
+        let mut under_way = Vec::with_capacity(batch.len());
+        let mut failed = None;
+        let mut batch = VecDeque::from(batch);
+        while let Some(sent) = batch.pop_front() {
+            match self.deliver_one(&sent).await {
+                Ok(durable) => under_way.push((sent, durable)),
+                Err(error) => {
+                    batch.push_front(sent);
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut left = Vec::new();
+        for (sent, durable) in under_way {
+            match durable.await.unwrap_or_else(|_| Err(closed())) {
+                // Nothing is left to be done where it was delivered before.
+                Ok(()) | Err(StoreError::Delivered) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    left.push(sent);
+                }
+            }
+        }
+        left.extend(batch);
+        failed.map_or(Ok(()), |error| Err((left, error)))
+    }
+
+    async fn deliver_one(self: &Arc<Self>, sent: &Sent) -> Result<Durable, StoreError> {
+        let body = serde_json::from_str(&sent.body).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        match body {
+            OutgoingBody::Message(body) => self.deliver_message(sent, &sent.to, &body).await,
+            OutgoingBody::Start(child) => self.deliver_start(sent, child).await,
+            OutgoingBody::Revive(child) => self.revive(sent, child).await,
+        }
+    }
+
+    /// One that nobody can receive is dropped.
+    async fn deliver_message(
+        self: &Arc<Self>,
+        sent: &Sent,
+        to: &str,
+        body: &MessageBody,
+    ) -> Result<Durable, StoreError> {
+        match self.hand_in(to, None, body, Some(sent.seq)).await {
+            Ok(durable) => Ok(durable),
+            Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => Ok(self.discard(sent)),
+            Err(RaiseError::Busy(_)) => Err(StoreError::Io("the receiver has too many unread messages".into())),
+            Err(RaiseError::Store(error)) => Err(error),
+        }
+    }
+
+    async fn deliver_start(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Durable, StoreError> {
+        let ChildStart { name, input, caller } = child;
+        let parent = caller.clone().map(|caller| Parent { instance: sent.from_id.clone(), caller });
+        let refused = match self.new_start(&name, input, parent) {
+            None => self.unknown_orchestrator(&name),
+            Some(start) => match self.create(&sent.to, &start, Some(sent.seq)).await {
+                Ok(durable) => return Ok(durable),
+                Err(refused) => refused,
+            },
+        };
+        let kind = match &refused {
+            StartError::UnknownOrchestrator { .. } => kind::NOT_FOUND,
+            StartError::Exists(_) | StartError::BadId(_) | StartError::NotFound(_) => kind::CONFLICT,
+            StartError::Busy => return Err(StoreError::Io(refused.to_string().into())),
+            StartError::Store(error) => return Err(error.clone()),
+        };
+        let failure = Failure::new(kind, refused.to_string()).non_retryable();
+        self.answer(sent, caller, Outcome::Failed(failure)).await
+    }
+
+    /// Tells the sender what became of the child that it asked for; where nobody waits for that, only the log is told.
+    async fn answer(
+        self: &Arc<Self>,
+        sent: &Sent,
+        caller: Option<Caller>,
+        outcome: Outcome,
+    ) -> Result<Durable, StoreError> {
+        match caller {
+            Some(caller) => self.deliver_message(sent, &sent.from_id, &caller.told(outcome)).await,
+            None => {
+                if let Outcome::Failed(failure) = outcome {
+                    let (from, to) = (&*sent.from_id, &*sent.to);
+                    tracing::warn!(instance = from, "{to:?} was not started: {}", failure.message);
+                }
+                Ok(self.discard(sent))
+            }
+        }
+    }
+
+    /// A child of a parent that was rewound: see [`OutgoingBody::Revive`].
+    async fn revive(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Durable, StoreError> {
+        let Some(caller) = child.caller.clone() else { return Ok(self.discard(sent)) };
+        let Some(view) = self.view(&sent.to, true).await? else { return self.deliver_start(sent, child).await };
+        let history = view.history.as_ref().map_or(&[][..], |history| &history.steps);
+        let state = State::of(history);
+        let parent = state.start().and_then(|start| start.parent.as_ref());
+        if parent.is_some_and(|parent| parent.caller.execution != caller.execution) {
+            return self.deliver_start(sent, child).await;
+        }
+        match (view.status, state.end().and_then(End::told)) {
+            (RuntimeStatus::Failed, _) => {
+                let control = Control { by: Some(caller.execution), ..Control::default() };
+                self.deliver_message(sent, &sent.to, &MessageBody::Rewound(control)).await
+            }
+            (_, Some(outcome)) => self.answer(sent, Some(caller), outcome).await,
+            // It goes on, and tells when it ends.
+            (_, None) => Ok(self.discard(sent)),
+        }
+    }
+
+    fn discard(&self, sent: &Sent) -> Durable {
+        self.write_alone(&sent.from_id, sent.from, Change::Discard { sent: sent.seq })
+    }
+
+    /// A write that concerns nothing in memory.
+    pub(super) fn write_alone(&self, id: &str, key: InstanceKey, change: Change) -> Durable {
+        let lease: Lease = self.leases[partition_of(id) as usize];
+        let (sender, durable) = tokio::sync::oneshot::channel();
+        self.store.submit(Write { lease, key, change }, Box::new(move |outcome| drop(sender.send(outcome))));
+        durable
+    }
+}

@@ -1,0 +1,63 @@
+//! What is in the file: its tables, and how an older file gets the tables of today.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::health::{Reach, reach};
+use crate::store::PARTITIONS;
+
+/// Raised when older hosts could not understand the file any more.
+pub(super) const FORMAT: u32 = 2;
+
+/// None where there is no schema as yet.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<u32>> {
+    let there = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")?.exists([])?;
+    if !there {
+        return Ok(None);
+    }
+    db.query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| row.get(0)).optional()
+}
+
+/// Makes a file in which this format was found one of the format of today.
+pub(super) fn bring_up(db: &Connection, found: Option<u32>) -> rusqlite::Result<()> {
+    make_shrinkable(db)?;
+    match found {
+        None => create(db),
+        Some(1) => from_1(db),
+        Some(_) => Ok(()),
+    }
+}
+
+fn create(db: &Connection) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.execute_batch(include_str!("views.sql"))?;
+    transaction.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1)", [FORMAT])?;
+    for partition in 0..PARTITIONS {
+        transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
+    }
+    transaction.commit()
+}
+
+fn from_1(db: &Connection) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    transaction.execute_batch(include_str!("from_1.sql"))?;
+    transaction.execute_batch(include_str!("views.sql"))?;
+    transaction.execute("UPDATE meta SET value = 2 WHERE key = 'format_version'", [])?;
+    transaction.commit()
+}
+
+/// From then on free pages can be cut off, see `space`. A file that has pages already is written anew, which takes as much room again;
+/// where there is none it stays as it is, until another start.
+fn make_shrinkable(db: &Connection) -> rusqlite::Result<()> {
+    const INCREMENTAL: i64 = 2;
+    if db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))? == INCREMENTAL {
+        return Ok(());
+    }
+    match db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;") {
+        Err(error) if reach(&error) == Reach::Full => {
+            tracing::warn!("there is no room to write the file anew: it will not shrink when data is removed");
+            Ok(())
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,129 @@
+//! A directory that an older host wrote.
+
+use std::path::Path;
+
+use fermata::store::{Activity, Change, TurnRecord};
+use fermata_replay::{RuntimeStatus, Timestamp};
+use rusqlite::Connection;
+
+use crate::kit::{World, activity, outgoing, steps, turn};
+
+/// What the first format held: an instance of each status, with two steps, an unread message and an open activity; one is parked.
+fn format_1(dir: &Path) -> Connection {
+    let db = Connection::open(dir.join("fermata.db")).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL;").unwrap();
+    db.execute_batch(include_str!("format_1.sql")).unwrap();
+    db.execute_batch(
+        "INSERT INTO meta (key, value) VALUES ('format_version', 1), ('reserved', 100);
+         WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 63)
+         INSERT INTO partition (p, owner, epoch) SELECT n, 'old', 3 FROM number;
+         INSERT INTO module VALUES ('d1', '[\"O\"]', '[\"A\"]', 5, 1, x'010203');",
+    )
+    .unwrap();
+    for status in RuntimeStatus::ALL {
+        let key = 10 + status as i64;
+        let sql = format!(
+            "INSERT INTO history (key, prev, body) VALUES ({key}, NULL, '[1]');
+             INSERT INTO history (key, prev, body) VALUES ({key}, last_insert_rowid(), '[2]');
+             INSERT INTO instance VALUES ({key}, 0, '{}', 'N', 'd1', 'e{key}', {}, 1000, {}, 2,
+                 last_insert_rowid() - 1, last_insert_rowid(), 2, NULL, '\"c\"');
+             INSERT INTO inbox VALUES ({}, {key}, 7, '{{}}');
+             INSERT INTO activity VALUES ({key}, 4, 'A', '[4]');",
+            status.name(),
+            status as i64,
+            2000 + key,
+            key + 20
+        );
+        db.execute_batch(&sql).unwrap();
+    }
+    db.execute_batch("UPDATE instance SET parked = 'why' WHERE id = 'Suspended'").unwrap();
+    db
+}
+
+#[tokio::test]
+async fn an_older_file_is_brought_up() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(format_1(dir.path()));
+    for _ in 0..2 {
+        let world = World::open(dir.path()).await;
+        assert_eq!(world.leases.len(), 64);
+        assert_eq!(world.store.module_bytes("d1").await.unwrap().as_deref(), Some(&[1, 2, 3][..]));
+        let mut ended = Vec::new();
+        for status in RuntimeStatus::ALL {
+            let key = 10 + status as u64;
+            let loaded = world.load(key).await;
+            assert_eq!((steps(&loaded.history), loaded.unread.len()), (vec![1.into(), 2.into()], 1));
+            let instance = loaded.instance;
+            assert_eq!((instance.status, instance.version, instance.due), (status, 2, None));
+            assert_eq!(instance.parked.is_some(), status == RuntimeStatus::Suspended);
+            assert_eq!(instance.ended, status.is_final().then_some(Timestamp(2000 + key as i64)));
+            if status.is_final() {
+                ended.push(key);
+            }
+        }
+        let found = world.store.ended(10).await.unwrap();
+        assert_eq!(found.iter().map(|ended| ended.key).collect::<Vec<_>>(), ended);
+        let open = world.store.open_activities().await.unwrap();
+        let expected = Activity {
+            key: 10,
+            instance_id: "Running".to_owned(),
+            execution: "e10".to_owned(),
+            module: "d1".to_owned(),
+            task: 4,
+            name: "A".to_owned(),
+            input: "[4]".to_owned(),
+            attempt: 1,
+            timeout: None,
+        };
+        assert_eq!((open.len(), &open[0]), (8, &expected));
+    }
+    let world = World::open(dir.path()).await;
+    assert!(world.number().await >= 100);
+    let record = TurnRecord {
+        due: Some(Timestamp(5)),
+        outgoing: vec![outgoing(900, "b")],
+        activities: vec![activity(9)],
+        consumed: vec![30],
+        ..turn(2)
+    };
+    world.turn(10, record).await.unwrap();
+    world.write(13, Change::Remove).await.unwrap();
+    assert_eq!(world.store.due(None, 10).await.unwrap().len(), 1);
+    assert_eq!(world.store.outbox().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_brought_up_is_like_a_new_one() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(format_1(old.path()));
+    let shape = async |dir: &Path| {
+        drop(World::open(dir).await);
+        let db = Connection::open(dir.join("fermata.db")).unwrap();
+        let columns = "SELECT s.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
+            FROM sqlite_schema AS s, pragma_table_info(s.name) AS c
+            UNION ALL SELECT name || ' ' || sql FROM sqlite_schema WHERE type IN ('view', 'index') ORDER BY 1";
+        let mut columns = db.prepare(columns).unwrap();
+        let columns = columns.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
+        let columns: Vec<_> = columns.map(Result::unwrap).collect();
+        let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+        let format = number("SELECT value FROM meta WHERE key = 'format_version'");
+        assert_eq!((format, number("PRAGMA auto_vacuum")), (2, 2));
+        columns
+    };
+    assert_eq!(shape(old.path()).await, shape(new.path()).await);
+}
+
+/// There was no room for it when the schema was brought up.
+#[tokio::test]
+async fn a_file_that_can_not_shrink_is_written_anew_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(format_1(dir.path()));
+    drop(World::open(dir.path()).await);
+    let db = Connection::open(dir.path().join("fermata.db")).unwrap();
+    db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;").unwrap();
+    let mode = |db: &Connection| db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(mode(&db), 0);
+    drop(db);
+    drop(World::open(dir.path()).await);
+    assert_eq!(mode(&Connection::open(dir.path().join("fermata.db")).unwrap()), 2);
+}
