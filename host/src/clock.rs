@@ -64,7 +64,8 @@ impl Clock for SkippingClock {
     }
 
     fn skip(&self, span: Span) -> bool {
-        self.ahead.fetch_add(i64::try_from(span.0).unwrap_or(i64::MAX), Ordering::AcqRel);
+        let further = |ahead: i64| Some(ahead.saturating_add_unsigned(span.0));
+        let _ = self.ahead.fetch_update(Ordering::AcqRel, Ordering::Acquire, further);
         self.skipped.notify_waiters();
         true
     }

@@ -1,8 +1,29 @@
 //! The engine with real wasm and no host around it: what a guest sees, and what it may not do.
 
 mod limits;
+mod programs;
 mod refusals;
 mod replay;
+
+// From the core's tests: programs, the guest in Rust that runs them, and the owner of an instance. They hold more than is used here.
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/generator.rs"]
+mod generator;
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/guest.rs"]
+mod guest;
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/history.rs"]
+mod history;
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/owner.rs"]
+mod owner;
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/play.rs"]
+mod play;
+#[allow(dead_code)]
+#[path = "../../host/replay/tests/it/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +48,15 @@ fn guest_bytes(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
 }
 
-fn bench_with(limits: GuestLimits) -> Bench {
+fn bench_of(guest: &str, limits: GuestLimits) -> Bench {
     let cache = tempfile::tempdir().unwrap();
     let engine = Engine::new(limits, 32, cache.path()).unwrap();
-    let module = engine.admit(&guest_bytes("test-guest-a")).unwrap().module;
+    let module = engine.admit(&guest_bytes(guest)).unwrap().module;
     Bench { engine, module, _cache: cache }
+}
+
+fn bench_with(limits: GuestLimits) -> Bench {
+    bench_of("test-guest-a", limits)
 }
 
 fn bench() -> Bench {

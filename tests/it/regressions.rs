@@ -105,7 +105,10 @@ fn a_suspended_instance_keeps_its_events_over_a_kill() {
     host.raise(&id, "item", "2");
     host.kill_and_restart();
     host.raise(&id, "item", "3");
-    assert_eq!(host.status(&id).json()["runtimeStatus"], "Suspended");
+    let details = host.details(&id);
+    assert_eq!(details["runtimeStatus"], "Suspended");
+    let buffered: Vec<_> = details["bufferedEvents"].as_array().unwrap().iter().map(|event| &event["input"]).collect();
+    assert_eq!(buffered, [2, 3], "what was accepted is there to be seen");
     assert_eq!(host.control(&id, "resume", "").status, 202);
     assert_eq!(host.output(&id), json!([1, 2, 3]));
 }

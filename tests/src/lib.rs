@@ -86,6 +86,7 @@ impl Settings {
 
     /// Starts the host; its log where it ends before it listens.
     pub fn try_start(self) -> Result<Host, String> {
+        share_compiled_modules(&self.data);
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--residency", &self.residency, "--data"]);
         command.arg(&self.data).env("FERMATA_LOG", "info").stderr(Stdio::piped()).stdout(Stdio::null());
@@ -303,6 +304,16 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Hosts on fresh data find the modules compiled that another one has compiled before. What lies there is named by the digest of the module and
+/// by the engine's settings, and appears as a whole, so that they are in nobody's way.
+fn share_compiled_modules(data: &Path) {
+    let shared = binary().with_file_name("compiled-modules");
+    // Another test may do the same; a host whose folder is there already has its own.
+    let made = std::fs::create_dir_all(&shared).and_then(|()| std::fs::create_dir_all(data));
+    made.expect("folders can be made here");
+    let _ = std::os::unix::fs::symlink(&shared, data.join("cache"));
 }
 
 /// A guest that `cargo xtask guests` has built.

@@ -10,7 +10,7 @@ use crate::project::{root, target_dir};
 /// The examples that the demo shows.
 pub const DEMO: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
 const OTHER_EXAMPLES: [&str; 5] = ["phone-verification", "monitor", "fan-out", "saga", "shopping-cart"];
-const FOR_TESTS: [&str; 2] = ["test-guest-a", "test-guest-b"];
+const FOR_TESTS: [&str; 3] = ["test-guest-a", "test-guest-b", "test-guest-interpreter"];
 
 /// Builds every guest.
 pub fn build_all() -> Result<Vec<PathBuf>> {

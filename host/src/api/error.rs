@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use fermata_replay::InvalidPayload;
+use fermata_replay::{InvalidPayload, RuntimeStatus};
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -243,8 +243,11 @@ impl From<ControlError> for ApiError {
         let message = error.to_string();
         match error {
             ControlError::NotFound(id) => ApiError::unknown_instance(&id),
-            ControlError::Gone { .. } => {
-                let hint = "it can be restarted or purged";
+            ControlError::Gone { status, .. } => {
+                let hint = match status {
+                    RuntimeStatus::Failed => "it can be rewound, restarted or purged",
+                    _ => "it can be restarted or purged",
+                };
                 ApiError::new(StatusCode::GONE, "instance-ended", message, hint)
             }
             ControlError::WrongState { parked, .. } => {

@@ -39,7 +39,8 @@ pub struct Migration {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MigrateError {
-    #[error("there is no module {0}")]
+    /// None, or more than one.
+    #[error("there is not one module whose digest begins with {0}")]
     NoModule(String),
     #[error("the module {digest} holds no orchestrator {name:?}; it holds: {holds}")]
     NoOrchestrator { digest: String, name: String, holds: String },

@@ -3,7 +3,7 @@
 //! - [`admission`]: messages come in, in order, each durable before it is answered
 //! - [`slot`]: what is in memory of an instance that has something to do
 //! - [`run_queue`]: instances that wait for a thread
-//! - [`turn`]: one instance taken through its messages, to a commit; [`generation`]: what its next execution begins with
+//! - [`turn`]: one instance taken through its messages; [`commit`]: what that makes true; [`generation`]: what its next execution begins with
 //! - [`timers`]: instances whose deadline passes
 //! - [`outbox`]: messages from one instance to another, once each
 //! - [`residency`]: which blocked guests stay in memory
@@ -16,6 +16,7 @@
 
 mod activities;
 mod admission;
+mod commit;
 mod control;
 mod generation;
 mod ids;

@@ -44,15 +44,19 @@ impl Dispatcher {
     async fn deliver_to(self: Arc<Self>, receiver: String) {
         let mut delay = FIRST_DELAY;
         while let Some(batch) = self.next_for(&receiver) {
-            let left = self.deliver_all(batch).await;
-            match left {
-                Ok(()) => delay = FIRST_DELAY,
-                Err((_, StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
-                Err((left, error)) => {
+            let (left, failed) = self.deliver_all(batch).await;
+            if let Some(queue) = lock(&self.outbox.queues).get_mut(&receiver) {
+                left.into_iter().rev().for_each(|sent| queue.push_front(sent));
+            }
+            match failed {
+                None => delay = FIRST_DELAY,
+                Some(StoreError::Poisoned(_) | StoreError::Fenced(_)) => {
+                    // What is left is for the next owner.
+                    lock(&self.outbox.queues).remove(&receiver);
+                    return;
+                }
+                Some(error) => {
                     tracing::warn!(instance = receiver, "messages are delivered again in {delay:?}: {error}");
-                    if let Some(queue) = lock(&self.outbox.queues).get_mut(&receiver) {
-                        left.into_iter().rev().for_each(|sent| queue.push_front(sent));
-                    }
                     tokio::time::sleep(delay).await;
                     delay = (2 * delay).min(LAST_DELAY);
                 }
@@ -72,14 +76,27 @@ impl Dispatcher {
         Some(queue.drain(..batch).collect())
     }
 
-    /// Each message gets its place before the next, and all are waited for together. Gives back those that are not delivered.
-    async fn deliver_all(self: &Arc<Self>, batch: Vec<Sent>) -> Result<(), (Vec<Sent>, StoreError)> {
+    /// Each message gets its place before the next, and all are waited for together. Gives back those that are not delivered, and why
+    /// where that failed.
+    async fn deliver_all(self: &Arc<Self>, batch: Vec<Sent>) -> (Vec<Sent>, Option<StoreError>) {
         let mut under_way = Vec::with_capacity(batch.len());
-        let mut failed = None;
+        let (mut arriving, mut failed) = (false, None);
         let mut batch = VecDeque::from(batch);
         while let Some(sent) = batch.pop_front() {
             match self.deliver_one(&sent).await {
-                Ok(durable) => under_way.push((sent, durable)),
+                Ok(Some(durable)) => {
+                    arriving = true;
+                    under_way.push((sent, durable));
+                }
+                Ok(None) if !arriving => {
+                    let discarded = self.discard(&sent);
+                    under_way.push((sent, discarded));
+                }
+                // That nobody is there counts when all that was sent before has arrived: it may bring the receiver to life.
+                Ok(None) => {
+                    batch.push_front(sent);
+                    break;
+                }
                 Err(error) => {
                     batch.push_front(sent);
                     failed = Some(error);
@@ -99,10 +116,11 @@ impl Dispatcher {
             }
         }
         left.extend(batch);
-        failed.map_or(Ok(()), |error| Err((left, error)))
+        (left, failed)
     }
 
-    async fn deliver_one(self: &Arc<Self>, sent: &Sent) -> Result<Durable, StoreError> {
+    /// None where nobody can receive it.
+    async fn deliver_one(self: &Arc<Self>, sent: &Sent) -> Result<Option<Durable>, StoreError> {
         let body = serde_json::from_str(&sent.body).map_err(|error| StoreError::Damaged(error.to_string()))?;
         match body {
             OutgoingBody::Message(body) => self.deliver_message(sent, &sent.to, &body).await,
@@ -111,28 +129,27 @@ impl Dispatcher {
         }
     }
 
-    /// One that nobody can receive is dropped.
     async fn deliver_message(
         self: &Arc<Self>,
         sent: &Sent,
         to: &str,
         body: &MessageBody,
-    ) -> Result<Durable, StoreError> {
+    ) -> Result<Option<Durable>, StoreError> {
         match self.hand_in(to, None, body, Some(sent.seq)).await {
-            Ok(durable) => Ok(durable),
-            Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => Ok(self.discard(sent)),
+            Ok(durable) => Ok(Some(durable)),
+            Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => Ok(None),
             Err(RaiseError::Busy(_)) => Err(StoreError::Io("the receiver has too many unread messages".into())),
             Err(RaiseError::Store(error)) => Err(error),
         }
     }
 
-    async fn deliver_start(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Durable, StoreError> {
+    async fn deliver_start(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Option<Durable>, StoreError> {
         let ChildStart { name, input, caller } = child;
         let parent = caller.clone().map(|caller| Parent { instance: sent.from_id.clone(), caller });
         let refused = match self.new_start(&name, input, parent) {
             None => self.unknown_orchestrator(&name),
             Some(start) => match self.create(&sent.to, &start, Some(sent.seq)).await {
-                Ok(durable) => return Ok(durable),
+                Ok(durable) => return Ok(Some(durable)),
                 Err(refused) => refused,
             },
         };
@@ -152,7 +169,7 @@ impl Dispatcher {
         sent: &Sent,
         caller: Option<Caller>,
         outcome: Outcome,
-    ) -> Result<Durable, StoreError> {
+    ) -> Result<Option<Durable>, StoreError> {
         match caller {
             Some(caller) => self.deliver_message(sent, &sent.from_id, &caller.told(outcome)).await,
             None => {
@@ -160,29 +177,35 @@ impl Dispatcher {
                     let (from, to) = (&*sent.from_id, &*sent.to);
                     tracing::warn!(instance = from, "{to:?} was not started: {}", failure.message);
                 }
-                Ok(self.discard(sent))
+                Ok(Some(self.discard(sent)))
             }
         }
     }
 
     /// A child of a parent that was rewound: see [`OutgoingBody::Revive`].
-    async fn revive(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Durable, StoreError> {
-        let Some(caller) = child.caller.clone() else { return Ok(self.discard(sent)) };
-        let Some(view) = self.view(&sent.to, true).await? else { return self.deliver_start(sent, child).await };
-        let history = view.history.as_ref().map_or(&[][..], |history| &history.steps);
-        let state = State::of(history);
-        let parent = state.start().and_then(|start| start.parent.as_ref());
-        if parent.is_some_and(|parent| parent.caller.execution != caller.execution) {
-            return self.deliver_start(sent, child).await;
-        }
-        match (view.status, state.end().and_then(End::told)) {
-            (RuntimeStatus::Failed, _) => {
-                let control = Control { by: Some(caller.execution), ..Control::default() };
-                self.deliver_message(sent, &sent.to, &MessageBody::Rewound(control)).await
+    async fn revive(self: &Arc<Self>, sent: &Sent, child: ChildStart) -> Result<Option<Durable>, StoreError> {
+        let Some(caller) = child.caller.clone() else { return Ok(None) };
+        loop {
+            let Some(view) = self.view(&sent.to, true).await? else { return self.deliver_start(sent, child).await };
+            let history = view.history.as_ref().map_or(&[][..], |history| &history.steps);
+            let state = State::of(history);
+            let parent = state.start().and_then(|start| start.parent.as_ref());
+            if parent.is_some_and(|parent| parent.caller.execution != caller.execution) {
+                return self.deliver_start(sent, child).await;
             }
-            (_, Some(outcome)) => self.answer(sent, Some(caller), outcome).await,
-            // It goes on, and tells when it ends.
-            (_, None) => Ok(self.discard(sent)),
+            match (view.status, state.end().and_then(End::told)) {
+                (RuntimeStatus::Failed, _) => {
+                    let control = Control { by: Some(caller.execution.clone()), ..Control::default() };
+                    let rewound = self.deliver_message(sent, &sent.to, &MessageBody::Rewound(control)).await?;
+                    if rewound.is_some() {
+                        return Ok(rewound);
+                    }
+                    // It was removed, or replaced and ended, since it was looked at: the parent is told what there is now.
+                }
+                (_, Some(outcome)) => return self.answer(sent, Some(caller), outcome).await,
+                // It goes on, and tells when it ends.
+                (_, None) => return Ok(None),
+            }
         }
     }
 

@@ -48,7 +48,7 @@ pub struct HistoryView {
     pub waiting_for: Vec<OpenTask>,
     /// All that is under way.
     pub open_tasks: Vec<OpenTask>,
-    /// Events that no wait has taken.
+    /// Events that were accepted and that no wait has taken, those included that are unread.
     pub buffered: Vec<BufferedEvent>,
 }
 
@@ -116,15 +116,24 @@ fn view_with_history(loaded: Loaded) -> Result<InstanceView, StoreError> {
     }
     let mut chunks = history.into_iter();
     let (first, last) = (chunks.next(), chunks.next_back());
-    let mut view = view(Snapshot { instance, first, last, unread })?;
     let state = State::of(&steps);
-    view.history = Some(HistoryView {
-        waiting_for: state.waiting_for(),
-        open_tasks: state.open_tasks(),
-        buffered: state.buffered_events(),
-        steps,
-    });
+    let mut buffered = state.buffered_events();
+    for message in &unread {
+        buffered.extend(unread_event(message)?);
+    }
+    buffered.sort_by_key(|event| event.seq);
+    let mut view = view(Snapshot { instance, first, last, unread })?;
+    let (waiting_for, open_tasks) = (state.waiting_for(), state.open_tasks());
+    view.history = Some(HistoryView { waiting_for, open_tasks, buffered, steps });
     Ok(view)
+}
+
+/// An event that was accepted, and that the instance has not read: it is suspended or parked, or about to.
+fn unread_event(message: &StoredMessage) -> Result<Option<BufferedEvent>, StoreError> {
+    Ok(match serde_json::from_str(&message.body).map_err(damaged)? {
+        MessageBody::EventRaised { name, input } => Some(BufferedEvent { seq: message.seq, name, input }),
+        _ => None,
+    })
 }
 
 fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {

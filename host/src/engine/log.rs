@@ -148,6 +148,10 @@ impl Inner {
 }
 
 impl Line {
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Writes the line to the host's log.
     pub fn write(self, instance: &str, execution: &str) {
         let Line { level, text, step } = self;

@@ -12,6 +12,10 @@ use fermata_replay::{
     Execution, Failure, Message, Outcome, Payload, RetryPolicy, Start, Step, Stop, TaskId, Timestamp, Turn, kind,
 };
 
+use crate::owner::Running;
+use crate::play::{Shown, shown};
+use crate::program::{self, Stmt, Taken};
+
 /// Why an orchestrator ends without a result.
 #[derive(Debug)]
 pub enum Halt {
@@ -32,6 +36,13 @@ pub fn guest(orchestrator: impl AsyncFn(Ctx) -> Ended + 'static) -> Guest {
         let orchestrator = orchestrator.clone();
         Box::pin(async move { (*orchestrator)(ctx).await })
     })
+}
+
+/// A guest that runs the program, and what it took in its latest life.
+pub fn load(program: &[Stmt]) -> (Guest, Taken) {
+    let taken = Taken::default();
+    let (program, given): (Rc<[Stmt]>, _) = (program.into(), taken.clone());
+    (guest(async move |ctx| program::run(ctx, &program, given.clone()).await), taken)
 }
 
 pub fn json(text: &str) -> Payload {
@@ -55,6 +66,8 @@ pub struct Ctx(Rc<RefCell<Seen>>);
 struct Seen {
     execution: Execution,
     journal: Vec<String>,
+    /// The same, of new steps alone; until it is asked for.
+    told: Vec<String>,
 }
 
 impl Ctx {
@@ -85,7 +98,11 @@ impl Ctx {
 
     /// The task times out at this second.
     pub fn timeout(&self, task: TaskId, due: f64, default: Option<&str>) -> Result<(), Halt> {
-        self.ask("timeout", task, |execution| execution.set_timeout(task, seconds(due), default.map(json)))
+        self.timeout_at(task, seconds(due), default)
+    }
+
+    pub fn timeout_at(&self, task: TaskId, due: Timestamp, default: Option<&str>) -> Result<(), Halt> {
+        self.ask("timeout", task, |execution| execution.set_timeout(task, due, default.map(json)))
     }
 
     pub fn start(&self, name: &str, instance: Option<&str>, input: &str) -> Result<String, Halt> {
@@ -114,6 +131,14 @@ impl Ctx {
 
     pub fn started(&self) -> Start {
         self.0.borrow().execution.state().start().cloned().expect("a guest that runs has been started")
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.started().generation
+    }
+
+    pub fn input(&self) -> Payload {
+        self.started().input
     }
 
     pub fn module(&self) -> String {
@@ -175,9 +200,14 @@ impl Ctx {
         answer.map_err(Halt::Stop)
     }
 
-    fn note(&self, what: &str, of: &dyn Debug, answer: &dyn Debug) {
+    fn note(&self, what: &str, of: &dyn Debug, answer: &Result<impl Debug, Stop>) {
         let line = format!("{}: {what} {of:?} → {answer:?}", self.now().as_millis_f64());
-        self.0.borrow_mut().journal.push(line);
+        let mut seen = self.0.borrow_mut();
+        // A refusal stops the guest before it is told.
+        if answer.is_ok() && !seen.execution.is_replaying() {
+            seen.told.push(line.clone());
+        }
+        seen.journal.push(line);
     }
 }
 
@@ -191,7 +221,7 @@ pub struct Life {
 
 impl Life {
     pub fn new(guest: &Guest, history: Vec<Step>) -> Life {
-        let seen = Seen { execution: Execution::new(history), journal: Vec::new() };
+        let seen = Seen { execution: Execution::new(history), journal: Vec::new(), told: Vec::new() };
         Life { ctx: Ctx(Rc::new(RefCell::new(seen))), guest: guest.clone(), run: None }
     }
 
@@ -231,5 +261,31 @@ impl Life {
     /// All that the guest was told in this life.
     pub fn journal(&self) -> Vec<String> {
         self.ctx.0.borrow().journal.clone()
+    }
+}
+
+impl Running for Life {
+    fn resume(&mut self, messages: Vec<Message>) -> Result<Turn, Stop> {
+        Life::resume(self, messages)
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.execution(|execution| execution.tick(now));
+    }
+
+    fn shown(&self) -> Shown {
+        self.execution(|execution| shown(execution.state()))
+    }
+
+    fn take_inbox(&mut self) -> Vec<Message> {
+        self.execution(Execution::take_inbox)
+    }
+
+    fn journal(&self) -> Vec<String> {
+        Life::journal(self)
+    }
+
+    fn take_told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ctx.0.borrow_mut().told)
     }
 }

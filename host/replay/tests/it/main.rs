@@ -1,6 +1,8 @@
 //! Tests of the pure core, one module per behaviour. A plain async Rust function plays the guest ([`guest`]); histories are written
-//! by hand ([`history`], [`histories`]); [`owner`] keeps an instance; [`play::check`] runs a guest in every way a host may.
+//! by hand ([`history`], [`histories`]); [`owner`] keeps an instance; [`play::check`] runs a guest in every way a host may; programs are
+//! made up at random ([`generator`]).
 
+mod generator;
 mod guest;
 #[rustfmt::skip] // one line per message
 mod histories;
@@ -8,6 +10,7 @@ mod history;
 mod model;
 mod owner;
 mod play;
+mod program;
 
 mod activities;
 mod all;
@@ -24,7 +27,6 @@ mod mismatch;
 mod mismatch_more;
 mod next;
 mod payload;
-mod program;
 mod random;
 mod retries;
 mod rewinding;

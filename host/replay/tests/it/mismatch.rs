@@ -2,11 +2,10 @@
 
 use fermata_replay::{Mismatch, Step, Stop};
 
-use crate::guest::guest;
+use crate::guest::{guest, load};
 use crate::history::{application, started};
 use crate::play::{Pace, check, play, replay};
 use crate::program::Stmt::{self, *};
-use crate::program::load;
 
 /// ```text
 /// message 1, the start    0 call #0 charge    1 block on #0

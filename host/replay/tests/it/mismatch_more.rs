@@ -2,10 +2,10 @@
 
 use fermata_replay::{Mismatch, RetryPolicy, Span, Step, Stop};
 
+use crate::guest::load;
 use crate::history::{started, succeeded};
 use crate::play::{Pace, play, replay};
 use crate::program::Stmt::{self, *};
-use crate::program::load;
 
 fn policy(max_attempts: u32) -> RetryPolicy {
     RetryPolicy {

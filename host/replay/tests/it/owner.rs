@@ -3,16 +3,32 @@
 use std::collections::BTreeMap;
 
 use fermata_replay::{
-    Message, MessageBody, NextGeneration, OpenKind, Outgoing, ScheduledActivity, Start, State, Step, TaskEnded, TaskId,
-    Timestamp, Turn, rewind,
+    Message, MessageBody, NextGeneration, OpenKind, Outgoing, ScheduledActivity, Start, State, Step, Stop, TaskEnded,
+    TaskId, Timestamp, Turn, rewind,
 };
 
 use crate::guest::{Guest, Life};
-use crate::play::{shown, stored};
+use crate::play::{Shown, shown, stored};
+
+/// One life of a guest, as its owner sees it.
+pub trait Running {
+    /// Lets the guest go as far as it can with these messages besides its history.
+    fn resume(&mut self, messages: Vec<Message>) -> Result<Turn, Stop>;
+    fn tick(&mut self, now: Timestamp);
+    fn shown(&self) -> Shown;
+    fn take_inbox(&mut self) -> Vec<Message>;
+    /// All that the guest was told in this life, where that is known.
+    fn journal(&self) -> Vec<String>;
+    /// What the guest was told in new steps, since this was last asked.
+    fn take_told(&mut self) -> Vec<String>;
+}
+
+/// Begins a life that goes on after a history.
+pub type Begin = Box<dyn Fn(Vec<Step>) -> Box<dyn Running>>;
 
 pub struct Owner {
-    guest: Guest,
-    pub life: Life,
+    begin: Begin,
+    pub life: Box<dyn Running>,
     /// Of this generation.
     pub history: Vec<Step>,
     /// The generations before, each with what its guest was told.
@@ -26,14 +42,21 @@ pub struct Owner {
     /// Attempts at activities, in the order in which they began.
     pub performed: Vec<ScheduledActivity>,
     pub turns: Vec<Turn>,
+    /// What the guest was told, in all generations; after a rewind, it is told some of it again.
+    pub told: Vec<String>,
     time: Option<Timestamp>,
 }
 
 impl Owner {
     pub fn new(guest: &Guest) -> Owner {
+        let guest = guest.clone();
+        Owner::of(Box::new(move |history| Box::new(Life::new(&guest, history))))
+    }
+
+    pub fn of(begin: Begin) -> Owner {
         Owner {
-            guest: guest.clone(),
-            life: Life::new(guest, Vec::new()),
+            life: begin(Vec::new()),
+            begin,
             history: Vec::new(),
             past: Vec::new(),
             inbox: Vec::new(),
@@ -42,6 +65,7 @@ impl Owner {
             outgoing: Vec::new(),
             performed: Vec::new(),
             turns: Vec::new(),
+            told: Vec::new(),
             time: None,
         }
     }
@@ -63,7 +87,7 @@ impl Owner {
 
     pub fn tick(&mut self, now: Timestamp) {
         self.time = self.time.max(Some(now));
-        self.life.execution(|execution| execution.tick(now));
+        self.life.tick(now);
         self.resume([]);
     }
 
@@ -94,11 +118,11 @@ impl Owner {
     }
 
     fn replay(&mut self) {
-        self.life = Life::new(&self.guest, stored(&self.history));
-        let turn = self.life.resume([]).expect("the guest that wrote this history");
+        self.life = (self.begin)(stored(&self.history));
+        let turn = self.life.resume(Vec::new()).expect("the guest that wrote this history");
         assert!(turn.steps.is_empty(), "replay made new steps: {:?}", turn.steps);
         if let Some(time) = self.time {
-            self.life.execution(|execution| execution.tick(time));
+            self.life.tick(time);
         }
     }
 
@@ -128,7 +152,7 @@ impl Owner {
             }
         }
         let state = self.state();
-        assert_eq!(self.life.execution(|execution| shown(execution.state())), shown(&state));
+        assert_eq!(self.life.shown(), shown(&state));
         assert_eq!(turn.due, state.next_due());
         assert_eq!(turn.status, state.runtime_status());
         let moved = |step: &Step| match &step.message {
@@ -148,6 +172,7 @@ impl Owner {
         }
         self.performed.extend(turn.activities.iter().cloned());
         self.outgoing.extend(turn.outgoing.iter().cloned());
+        self.told.extend(self.life.take_told());
         self.turns.push(turn);
     }
 
@@ -170,7 +195,7 @@ impl Owner {
     fn begin_next(&mut self, next: NextGeneration) -> Vec<Message> {
         let state = self.state();
         let before = state.start().expect("it has run");
-        let left = self.life.execution(|execution| execution.take_inbox());
+        let left = self.life.take_inbox();
         assert_eq!(left, self.inbox, "what was not read is for the next generation");
         assert_eq!(next.carried, state.buffered_events(), "and so are events that nobody took");
         let start = Start {
@@ -183,9 +208,9 @@ impl Owner {
         let last = self.history.last().expect("the step that continued as new");
         let started = Message { seq: last.seq, at: last.at, body: MessageBody::Started(Box::new(start)) };
         self.past.push((std::mem::take(&mut self.history), self.life.journal()));
-        self.life = Life::new(&self.guest, Vec::new());
+        self.life = (self.begin)(Vec::new());
         if let Some(time) = self.time {
-            self.life.execution(|execution| execution.tick(time));
+            self.life.tick(time);
         }
         self.inbox.insert(0, started);
         self.inbox.clone()

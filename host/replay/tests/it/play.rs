@@ -34,6 +34,8 @@ pub struct Played {
     /// Messages that wait, because the instance is suspended.
     pub unread: Vec<Message>,
     pub outgoing: Vec<Outgoing>,
+    /// What the guest was told in new steps, in all generations.
+    pub told: Vec<String>,
 }
 
 /// Runs the orchestrator in every way with the messages of `expected`; it must make just these steps.
@@ -73,6 +75,15 @@ pub fn play_in_every_way(guest: &Guest, messages: &[Message], until: Option<Time
 /// Runs a guest live, at these paces in turn. After the last message, time goes on until `until`.
 pub fn play(guest: &Guest, messages: &[Message], paces: &[Pace], until: Option<Timestamp>) -> Played {
     let mut owner = Owner::new(guest);
+    drive(&mut owner, messages, paces, until);
+    let mut consumed = owner.consumed;
+    consumed.sort_unstable();
+    let (journal, outgoing, told) = (owner.life.journal(), owner.outgoing, owner.told);
+    Played { history: owner.history, journal, past: owner.past, consumed, unread: owner.inbox, outgoing, told }
+}
+
+/// Hands the messages to the owner of a guest, at these paces in turn. After the last one, time goes on until `until`.
+pub fn drive(owner: &mut Owner, messages: &[Message], paces: &[Pace], until: Option<Timestamp>) {
     let mut rest = messages;
     for pace in paces.iter().cycle() {
         let Some(earliest) = rest.iter().map(|message| message.at).min() else { break };
@@ -90,10 +101,6 @@ pub fn play(guest: &Guest, messages: &[Message], paces: &[Pace], until: Option<T
     if let Some(until) = until {
         owner.tick(until);
     }
-    let mut consumed = owner.consumed;
-    consumed.sort_unstable();
-    let (journal, outgoing) = (owner.life.journal(), owner.outgoing);
-    Played { history: owner.history, journal, past: owner.past, consumed, unread: owner.inbox, outgoing }
 }
 
 /// How many of the next messages come at once, `most` at most. What is urgent overtakes those it comes together with, so it comes first

@@ -1,32 +1,32 @@
-//! Orchestrators as data: easy to edit, and to make up at random.
+//! Orchestrators as data: easy to edit, to make up at random, and to hand to a guest that is wasm, which runs them by this very code.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use fermata_replay::{Outcome, Payload, RetryPolicy, TaskId, Timestamp};
+use fermata_replay::{Failure, Outcome, Payload, RetryPolicy, TaskId, Timestamp, kind};
+use serde::{Deserialize, Serialize};
 
-use crate::guest::{Ctx, Ended, Guest, Halt, guest, json};
-use crate::history::application;
+use crate::guest::{Ctx, Ended, Halt, json};
 
 /// A number names the task created at that place, counted round; one that was cancelled is left out.
-#[derive(Clone, Debug)]
-pub enum Stmt {
-    Wait(&'static str),
-    Call(&'static str, &'static str),
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Stmt<S = &'static str> {
+    Wait(S),
+    Call(S, S),
     /// An activity that is tried again.
-    Retried(&'static str, RetryPolicy),
+    Retried(S, RetryPolicy),
     /// A child, with an id of its own or not, that is tried again or not.
-    Child(&'static str, Option<&'static str>, Option<RetryPolicy>),
+    Child(S, Option<S>, Option<RetryPolicy>),
     /// Due at this millisecond.
     Timer(i64),
     Timeout {
         task: usize,
         due: i64,
-        default: Option<&'static str>,
+        default: Option<S>,
     },
-    Start(&'static str, Option<&'static str>),
-    Raise(&'static str, &'static str),
+    Start(S, Option<S>),
+    Raise(S, S),
     /// Its failure is the program's.
     Get(usize),
     /// Waits for every one, whatever comes; then the first failure in the list is the program's.
@@ -38,16 +38,16 @@ pub enum Stmt {
     Next(usize),
     Peek(usize),
     Cancel(usize),
-    Status(&'static str),
+    Status(S),
     /// Goes on by whether the winner is the first in the list.
     Race {
         tasks: Vec<usize>,
-        first: Vec<Stmt>,
-        other: Vec<Stmt>,
+        first: Vec<Stmt<S>>,
+        other: Vec<Stmt<S>>,
     },
-    Return(&'static str),
-    Fail(&'static str),
-    /// Begins anew, in the first generations; later it does nothing.
+    Return(S),
+    Fail(S),
+    /// Begins anew with the same input, in the first generations; later it does nothing.
     Continue,
 }
 
@@ -57,20 +57,15 @@ pub const LAST_GENERATION: u64 = 3;
 /// What a guest was given in each generation: a task and its result.
 pub type Taken = Rc<RefCell<BTreeMap<u64, Vec<(TaskId, Payload)>>>>;
 
-/// A guest that runs the program, and what it took in its latest life.
-pub fn load(program: &[Stmt]) -> (Guest, Taken) {
-    let taken = Taken::default();
-    let (program, given): (Rc<[Stmt]>, _) = (program.into(), taken.clone());
-    let guest = guest(async move |ctx| {
-        let generation = ctx.started().generation;
-        given.borrow_mut().insert(generation, Vec::new());
-        let mut machine = Machine { ctx, generation, tasks: Vec::new(), taken: given.clone() };
-        match machine.run(&program).await? {
-            Some(ended) => ended,
-            None => Ok(json("null")),
-        }
-    });
-    (guest, taken)
+/// Runs the program from its beginning to its end.
+pub async fn run<S: AsRef<str>>(ctx: Ctx, program: &[Stmt<S>], taken: Taken) -> Ended {
+    let generation = ctx.generation();
+    taken.borrow_mut().insert(generation, Vec::new());
+    let mut machine = Machine { ctx, generation, tasks: Vec::new(), taken };
+    match machine.run(program).await? {
+        Some(ended) => ended,
+        None => Ok(json("null")),
+    }
 }
 
 struct Machine {
@@ -89,18 +84,18 @@ struct Task {
 
 impl Machine {
     /// Runs to the end of the statements, or to one that ends the program.
-    async fn run(&mut self, program: &[Stmt]) -> Result<Option<Ended>, Halt> {
+    async fn run<S: AsRef<str>>(&mut self, program: &[Stmt<S>]) -> Result<Option<Ended>, Halt> {
         for stmt in program {
             match stmt {
-                Stmt::Wait(name) => self.created(self.ctx.wait(name)?),
-                Stmt::Call(name, input) => self.created(self.ctx.call(name, input)?),
+                Stmt::Wait(name) => self.created(self.ctx.wait(name.as_ref())?),
+                Stmt::Call(name, input) => self.created(self.ctx.call(name.as_ref(), input.as_ref())?),
                 Stmt::Retried(name, policy) => {
-                    let task = self.ctx.call(name, "0")?;
+                    let task = self.ctx.call(name.as_ref(), "0")?;
                     self.created(task);
                     self.ctx.retry(task, policy)?;
                 }
                 Stmt::Child(name, instance, policy) => {
-                    let task = self.ctx.child(name, *instance, "0")?;
+                    let task = self.ctx.child(name.as_ref(), text(instance), "0")?;
                     self.created(task);
                     if let Some(policy) = policy {
                         self.ctx.retry(task, policy)?;
@@ -109,11 +104,11 @@ impl Machine {
                 Stmt::Timer(due) => self.created(self.ctx.timer_at(Timestamp::from_millis(*due))?),
                 Stmt::Timeout { task, due, default } => {
                     for task in self.pick(&[*task]) {
-                        self.ctx.timeout(task, *due as f64 / 1_000.0, *default)?;
+                        self.ctx.timeout_at(task, Timestamp::from_millis(*due), text(default))?;
                     }
                 }
-                Stmt::Start(name, instance) => drop(self.ctx.start(name, *instance, "0")?),
-                Stmt::Raise(instance, name) => self.ctx.raise(instance, name, "0")?,
+                Stmt::Start(name, instance) => drop(self.ctx.start(name.as_ref(), text(instance), "0")?),
+                Stmt::Raise(instance, name) => self.ctx.raise(instance.as_ref(), name.as_ref(), "0")?,
                 Stmt::Get(task) => {
                     for task in self.pick(&[*task]) {
                         let result = self.ctx.get(task).await?;
@@ -161,7 +156,7 @@ impl Machine {
                         self.tasks[task as usize].cancelled = self.ctx.cancel(task)?;
                     }
                 }
-                Stmt::Status(status) => self.ctx.status(status),
+                Stmt::Status(status) => self.ctx.status(status.as_ref()),
                 Stmt::Race { tasks, first, other } => {
                     let favourite = self.pick(tasks).first().copied();
                     let branch = if self.any(tasks).await? == favourite { first } else { other };
@@ -169,10 +164,13 @@ impl Machine {
                         return Ok(Some(ended));
                     }
                 }
-                Stmt::Return(output) => return Ok(Some(Ok(json(output)))),
-                Stmt::Fail(message) => return Ok(Some(Err(Halt::Failed(application(message))))),
+                Stmt::Return(output) => return Ok(Some(Ok(json(output.as_ref())))),
+                Stmt::Fail(message) => {
+                    let failure = Failure::new(kind::APPLICATION, message.as_ref());
+                    return Ok(Some(Err(Halt::Failed(failure))));
+                }
                 Stmt::Continue if self.generation < LAST_GENERATION => {
-                    return Ok(Some(Err(Halt::Continued(json("null")))));
+                    return Ok(Some(Err(Halt::Continued(self.ctx.input()))));
                 }
                 Stmt::Continue => {}
             }
@@ -219,4 +217,8 @@ impl Machine {
             self.taken.borrow_mut().entry(self.generation).or_default().push((task, result));
         }
     }
+}
+
+fn text<S: AsRef<str>>(text: &Option<S>) -> Option<&str> {
+    text.as_ref().map(S::as_ref)
 }

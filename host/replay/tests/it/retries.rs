@@ -156,7 +156,7 @@ fn an_activity_that_fails_and_begins_again_in_one_turn_is_under_way() {
     let expected = begun(&policy(3)).failure(0, "no");
     let mut owner = Owner::new(&guest(retried(policy(3))));
     owner.deliver([expected.messages[0].clone()]);
-    owner.life.execution(|execution| execution.tick(LATER.expect("a time")));
+    owner.life.tick(LATER.expect("a time"));
     owner.deliver([expected.messages[1].clone()]);
     let turn = owner.turns.last().expect("a turn");
     assert_eq!((turn.steps.len(), turn.settled.len()), (2, 0));

@@ -1,0 +1,188 @@
+//! The commit of a turn: all that it makes true in the store, and what it lets loose when that is durable.
+
+use std::sync::Arc;
+
+use fermata_replay::{RuntimeStatus, Timestamp, Turn};
+
+use super::Dispatcher;
+use super::generation::to_json;
+use super::slot::{Inner, Slot};
+use crate::engine::Line;
+use crate::store::{
+    Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
+};
+
+impl Dispatcher {
+    /// Submits a turn; what it lets loose starts when it is durable. False where the slot is not to be trusted.
+    pub(super) fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn, log: Vec<Line>) -> bool {
+        self.commit_and(slot, turn, log, |_, _| None)
+    }
+
+    /// The same; the generation that follows is begun under the slot's lock.
+    pub(super) fn commit_and(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        mut turn: Turn,
+        log: Vec<Line>,
+        follow: impl FnOnce(&mut Inner, &mut Turn) -> Option<NewGeneration>,
+    ) -> bool {
+        // Before the lock is taken: it takes time.
+        let steps = (turn.next.is_none() && !turn.steps.is_empty())
+            .then(|| serde_json::to_string(&turn.steps).expect("steps are JSON"));
+        let outgoing = std::mem::take(&mut turn.outgoing).into_iter().map(|outgoing| {
+            let body = serde_json::to_string(&outgoing.body).expect("messages are JSON");
+            Ok(Outgoing { seq: self.ids.next()?, to: outgoing.to, body })
+        });
+        let outgoing: Result<Vec<Outgoing>, StoreError> = outgoing.collect();
+        let mut inner = slot.lock();
+        if !inner.is_trusted() {
+            return false;
+        }
+        let outgoing = match outgoing {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                let dropped = self.distrust(slot, &mut inner, &error);
+                drop(inner);
+                drop(dropped);
+                return false;
+            }
+        };
+        let (execution, module) = (inner.execution.clone(), turn.module.as_deref().map(Arc::from));
+        if let Some(module) = module {
+            inner.module = module;
+        }
+        let after = After { log, execution, ..self.after(slot, &inner.module, &turn, &outgoing) };
+        let generation = follow(&mut inner, &mut turn);
+        let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());
+        inner.version += 1;
+        inner.abandoned = 0;
+        inner.due = record.due;
+        inner.status = record.status;
+        if record.status == RuntimeStatus::Suspended {
+            self.leave_messages(&mut inner);
+        }
+        let after = After { due: record.due, ..after };
+        let (dispatcher, key, id) = (self.clone(), slot.key, slot.id.clone());
+        self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
+            if outcome.is_ok() {
+                after.come_true(&dispatcher, key, &id);
+            }
+        });
+        if inner.status == RuntimeStatus::Suspended || inner.pending {
+            inner.leave_in_store();
+        }
+        true
+    }
+
+    /// A suspended instance reads nothing: what it was sent waits in the store; unless something there calls it back.
+    fn leave_messages(&self, inner: &mut Inner) {
+        if inner.inbox.has_call_back() {
+            inner.status = RuntimeStatus::Running;
+            inner.pending = true;
+        }
+        inner.inbox.take();
+    }
+
+    fn after(&self, slot: &Slot, module: &str, turn: &Turn, outgoing: &[Outgoing]) -> After {
+        let perform = turn.activities.iter().map(|activity| Activity {
+            key: slot.key,
+            instance_id: slot.id.to_string(),
+            execution: String::new(),
+            module: module.to_owned(),
+            task: activity.task,
+            name: activity.name.clone(),
+            input: activity.input.as_str().to_owned(),
+            attempt: activity.attempt,
+            timeout: activity.timeout.map(|span| span.0),
+        });
+        let send = outgoing.iter().map(|outgoing| Sent {
+            seq: outgoing.seq,
+            from: slot.key,
+            from_id: slot.id.to_string(),
+            to: outgoing.to.clone(),
+            body: outgoing.body.clone(),
+        });
+        // One that returns lets go of what it called; what is terminated stops.
+        let is_terminated = turn.status == RuntimeStatus::Terminated;
+        After {
+            execution: "".into(),
+            due: None,
+            log: Vec::new(),
+            perform: if is_terminated { Vec::new() } else { perform.collect() },
+            give_up: if is_terminated { GiveUp::All } else { GiveUp::Tasks(turn.settled.clone()) },
+            send: send.collect(),
+        }
+    }
+}
+
+/// What a turn lets loose when it is durable.
+struct After {
+    execution: Arc<str>,
+    due: Option<Timestamp>,
+    log: Vec<Line>,
+    give_up: GiveUp,
+    perform: Vec<Activity>,
+    send: Vec<Sent>,
+}
+
+/// Activities whose work is not needed any more.
+enum GiveUp {
+    Tasks(Vec<u32>),
+    All,
+}
+
+impl After {
+    fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
+        if let Some(due) = self.due {
+            dispatcher.timers.note(due, key, id);
+        }
+        self.log.into_iter().for_each(|line| line.write(id, &self.execution));
+        match self.give_up {
+            GiveUp::Tasks(tasks) => tasks.into_iter().for_each(|task| dispatcher.give_up(key, Some(task))),
+            GiveUp::All => dispatcher.give_up(key, None),
+        }
+        for activity in self.perform {
+            dispatcher.perform(Activity { execution: self.execution.to_string(), ..activity });
+        }
+        dispatcher.send(self.send);
+    }
+}
+
+fn record(
+    turn: Turn,
+    steps: Option<String>,
+    outgoing: Vec<Outgoing>,
+    generation: Option<NewGeneration>,
+    expected_version: u64,
+    now: Timestamp,
+) -> TurnRecord {
+    let updated = turn.steps.last().map_or(now, |step| step.at);
+    let custom_status = turn.steps.iter().rev().find_map(|step| step.custom_status.as_ref());
+    let returned = turn.returned.iter().map(|message| StoredMessage {
+        seq: message.seq,
+        at: message.at,
+        body: to_json(&message.body),
+    });
+    let activities = turn.activities.into_iter().map(|activity| NewActivity {
+        task: activity.task,
+        name: activity.name,
+        input: activity.input.as_str().to_owned(),
+        attempt: activity.attempt,
+        timeout: activity.timeout.map(|span| span.0),
+    });
+    TurnRecord {
+        expected_version,
+        steps,
+        consumed: turn.consumed,
+        returned: returned.collect(),
+        status: turn.status,
+        updated,
+        custom_status: custom_status.map(|status| status.as_str().to_owned()),
+        activities: activities.collect(),
+        settled: turn.settled,
+        due: turn.due,
+        module: turn.module,
+        outgoing,
+        generation,
+    }
+}
