@@ -1,8 +1,6 @@
 //! Events that are raised at any moment of an orchestrator that takes one and continues as new: the window in which others of this
 //! family lose them (Azure/azure-functions-durable-extension 67 and 1676, Azure/durabletask 509, microsoft/durabletask-dotnet 387).
 
-use fermata_replay::{Payload, RuntimeStatus};
-
 use super::*;
 
 const INSTANCES: u64 = 100;

@@ -1,7 +1,7 @@
 //! A store that takes its time and fails at random, as a disk does: what is submitted is seen by readers only later.
 
 use std::future::ready;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -12,13 +12,24 @@ use fermata::store::{
     Snapshot, Store, StoreError, StoreFuture, UnreadInstance, Write,
 };
 use fermata_replay::Timestamp;
+use tokio::sync::watch;
 
 pub struct Shaky {
     memory: Arc<Memory>,
+    held: watch::Sender<Option<Held>>,
+    modules_lost: AtomicBool,
     queue: Mutex<Sender<(Write, OnDurable)>>,
     gate: Arc<Gate>,
     faults: Arc<Faults>,
     leases: Mutex<Vec<Lease>>,
+}
+
+/// Readers who get their answer late: it says what was true when they asked.
+#[derive(Clone, PartialEq)]
+pub enum Held {
+    Loads,
+    Modules,
+    Find(&'static str),
 }
 
 /// How many writes may pass; none: any number.
@@ -65,7 +76,30 @@ impl Shaky {
                 store.submit(write, on_durable);
             }
         });
-        Arc::new(Shaky { memory, queue: Mutex::new(queue), gate, faults, leases: Mutex::default() })
+        Arc::new(Shaky {
+            memory,
+            held: watch::Sender::new(None),
+            modules_lost: AtomicBool::new(false),
+            queue: Mutex::new(queue),
+            gate,
+            faults,
+            leases: Mutex::default(),
+        })
+    }
+
+    /// What is stored, without chance.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Keeps readers waiting, those who wait already too; or lets all go.
+    pub fn hold(&self, held: Option<Held>) {
+        self.held.send_replace(held);
+    }
+
+    /// The bytes of modules are gone.
+    pub fn lose_modules(&self) {
+        self.modules_lost.store(true, Ordering::Relaxed);
     }
 
     pub fn fail_one_in(&self, writes: u32, reads: u32) {
@@ -93,6 +127,14 @@ impl Shaky {
     pub async fn take_away(&self) {
         let leases = self.leases.lock().unwrap().clone();
         self.memory.release(&leases).await.unwrap();
+    }
+
+    fn held<'a, T: Send + 'a>(&'a self, held: Held, answer: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        Box::pin(async move {
+            let answer = answer.await;
+            let _ = self.held.subscribe().wait_for(|now| *now != Some(held.clone())).await;
+            answer
+        })
     }
 
     fn read<'a, T: Send + 'a>(&'a self, read: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
@@ -143,7 +185,10 @@ impl Store for Shaky {
     }
 
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
-        self.read(self.memory.module_bytes(digest))
+        match self.modules_lost.load(Ordering::Relaxed) {
+            true => self.held(Held::Modules, Box::pin(ready(Ok(None)))),
+            false => self.held(Held::Modules, self.read(self.memory.module_bytes(digest))),
+        }
     }
 
     fn submit(&self, write: Write, on_durable: OnDurable) {
@@ -151,7 +196,11 @@ impl Store for Shaky {
     }
 
     fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>> {
-        self.read(self.memory.find(id))
+        let answer = self.read(self.memory.find(id));
+        match &*self.held.borrow() {
+            Some(Held::Find(held)) if *held == id => self.held(Held::Find(held), answer),
+            _ => answer,
+        }
     }
 
     fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>> {
@@ -159,7 +208,7 @@ impl Store for Shaky {
     }
 
     fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>> {
-        self.read(self.memory.load(key))
+        self.held(Held::Loads, self.read(self.memory.load(key)))
     }
 
     fn list(&self, filter: Filter) -> StoreFuture<'_, Page> {

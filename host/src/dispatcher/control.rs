@@ -37,7 +37,7 @@ pub enum PurgeError {
 }
 
 /// How long an instance that is busy is given to come to rest, before what is asked of it is judged by what is known.
-const REST_TRIES: u32 = 200;
+const REST: Duration = Duration::from_millis(500);
 const REST_PAUSE: Duration = Duration::from_millis(2);
 
 impl Dispatcher {
@@ -212,7 +212,8 @@ impl Dispatcher {
 
     /// The slot of an instance, when it has done what it had to do; or after a while all the same. None where there is no such instance.
     pub(super) async fn at_rest(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Slot>>, StoreError> {
-        for _ in 0..REST_TRIES {
+        let end = tokio::time::Instant::now() + REST;
+        while tokio::time::Instant::now() < end {
             let Some(slot) = self.slot(id).await? else { return Ok(None) };
             let settled = {
                 let mut inner = slot.lock();
@@ -223,7 +224,7 @@ impl Dispatcher {
                 }
                 inner.settled()
             };
-            let _ = settled.await;
+            let _ = tokio::time::timeout_at(end, settled).await;
             tokio::time::sleep(REST_PAUSE).await;
         }
         self.slot(id).await

@@ -189,8 +189,8 @@ impl Dispatcher {
             let Some(view) = self.view(&sent.to, true).await? else { return self.deliver_start(sent, child).await };
             let history = view.history.as_ref().map_or(&[][..], |history| &history.steps);
             let state = State::of(history);
-            let parent = state.start().and_then(|start| start.parent.as_ref());
-            if parent.is_some_and(|parent| parent.caller.execution != caller.execution) {
+            let is_mine = |parent: &Parent| parent.caller.execution == caller.execution;
+            if state.start().is_some_and(|start| !start.parent.as_ref().is_some_and(is_mine)) {
                 return self.deliver_start(sent, child).await;
             }
             match (view.status, state.end().and_then(End::told)) {

@@ -167,6 +167,15 @@ async fn moody(ctx: Context) -> Result<String> {
     Ok(event)
 }
 
+/// The same with numbers: fails when it gets a multiple of three.
+#[orchestrator("Temper")]
+async fn temper(ctx: Context) -> Result<u64> {
+    match ctx.wait_external_event("mood").await? {
+        number if number % 3 == 0 => Err(Failure::new("Moody", "not in the mood").into()),
+        number => Ok(number),
+    }
+}
+
 /// Starts an orchestrator that nobody waits for, and raises events for it, in order, from one turn.
 #[orchestrator("Sender")]
 async fn sender(ctx: Context) -> Result<String> {
@@ -220,6 +229,36 @@ async fn one_each_among_others(ctx: Context) -> Result<Vec<u64>> {
         return Ok(state.taken);
     }
     ctx.continue_as_new(&state).await
+}
+
+/// So many generations, each as long as a timer of so many milliseconds; the last takes so many events.
+#[orchestrator("Rounds")]
+async fn rounds(ctx: Context) -> Result<Vec<u64>> {
+    let (rounds, wait, wanted): (u32, u64, usize) = ctx.input()?;
+    if rounds > 0 {
+        ctx.create_timer(millis(wait)).await?;
+        return ctx.continue_as_new(&(rounds - 1, wait, wanted)).await;
+    }
+    let mut items = Vec::new();
+    while items.len() < wanted {
+        items.push(ctx.wait_external_event("item").await?);
+    }
+    Ok(items)
+}
+
+/// Waits to be told to go, if it is to; then so many generations, each with an activity that somebody else serves: the same task in each.
+#[orchestrator("Naps")]
+async fn naps(ctx: Context) -> Result<()> {
+    let (naps, wait): (u32, bool) = ctx.input()?;
+    let told = ctx.wait_external_event::<()>("go");
+    if wait {
+        told.await?;
+    }
+    ctx.call_activity::<()>("Nap", &()).await?;
+    if naps > 1 {
+        return ctx.continue_as_new(&(naps - 1, false)).await;
+    }
+    Ok(())
 }
 
 /// Three activities in a row, of which the second may fail; for a rewind.
