@@ -1,6 +1,7 @@
 //! Messages come in. Whoever holds the slot's lock gives a message its place in the order; the answer waits until it is durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fermata_replay::{Message, MessageBody, Payload, RuntimeStatus, Start};
 use tokio::sync::oneshot;
@@ -64,6 +65,10 @@ pub enum RaiseError {
     Store(#[from] StoreError),
 }
 
+/// How often a slot that is in the way is looked at without a pause: most often it goes at once.
+const QUICK_LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(2);
+
 impl Dispatcher {
     /// Starts an orchestrator. Durable on return.
     pub async fn start(self: &Arc<Self>, name: &str, id: Option<&str>, input: Payload) -> Result<Started, StartError> {
@@ -91,11 +96,26 @@ impl Dispatcher {
         start: &Start,
         sent: Option<u64>,
     ) -> Result<Durable, StartError> {
+        let mut looks = 0;
         loop {
             if let Some(durable) = self.try_create(id, start, sent).await? {
                 return Ok(durable);
             }
+            self.before_another_look(looks).await?;
+            looks += 1;
         }
+    }
+
+    /// Lets those go on who have the slot that stands in the way, and whose writes have ended. An error where nobody will.
+    async fn before_another_look(&self, looks: u32) -> Result<(), StoreError> {
+        if self.queue.is_closed() {
+            return Err(closed());
+        }
+        match looks {
+            ..QUICK_LOOKS => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+        Ok(())
     }
 
     /// Creates the instance, unless its id was taken meanwhile by somebody who must be looked at again.
@@ -121,7 +141,6 @@ impl Dispatcher {
                 return Err(StartError::Exists(id.to_owned()));
             }
             self.forget_if_idle(&slot);
-            tokio::task::yield_now().await;
             return Ok(None);
         }
         let replaces = match self.store.find(id).await? {
@@ -177,6 +196,7 @@ impl Dispatcher {
         body: &MessageBody,
         sent: Option<u64>,
     ) -> Result<Durable, RaiseError> {
+        let mut looks = 0;
         loop {
             let Some(slot) = self.slot(id).await? else { return Err(RaiseError::NotFound(id.to_owned())) };
             let delivery = match key {
@@ -192,7 +212,8 @@ impl Dispatcher {
                 // That it has ended may be said only once that is durable.
                 Ok(Delivery::LookAgain(settled)) => {
                     let _ = settled.await;
-                    tokio::task::yield_now().await;
+                    self.before_another_look(looks).await?;
+                    looks += 1;
                 }
                 Err(error) => {
                     self.forget_if_idle(&slot);

@@ -43,6 +43,10 @@ impl RunQueue {
         }
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
     /// Lets the threads go; what is queued stays unread in the store.
     pub fn close(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
