@@ -43,6 +43,8 @@ struct Gate {
 struct Faults {
     writes: AtomicU32,
     reads: AtomicU32,
+    /// A reader may get its answer so many microseconds after it was true.
+    lag: AtomicU32,
     rng: Mutex<fastrand::Rng>,
 }
 
@@ -60,6 +62,7 @@ impl Shaky {
         let faults = Arc::new(Faults {
             writes: AtomicU32::new(0),
             reads: AtomicU32::new(0),
+            lag: AtomicU32::new(0),
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
         });
         let (queue, writes) = channel::<(Write, OnDurable)>();
@@ -105,6 +108,14 @@ impl Shaky {
     pub fn fail_one_in(&self, writes: u32, reads: u32) {
         self.faults.writes.store(writes, Ordering::Relaxed);
         self.faults.reads.store(reads, Ordering::Relaxed);
+        if writes == 0 {
+            self.memory.fail_no_more();
+        }
+    }
+
+    /// Readers get their answers up to this much later.
+    pub fn lag(&self, most: Duration) {
+        self.faults.lag.store(most.as_micros() as u32, Ordering::Relaxed);
     }
 
     /// The next write fails.
@@ -138,10 +149,20 @@ impl Shaky {
     }
 
     fn read<'a, T: Send + 'a>(&'a self, read: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
-        match self.faults.strikes(&self.faults.reads) {
+        let read = match self.faults.strikes(&self.faults.reads) {
             true => Box::pin(ready(Err(StoreError::Io("a read, by chance".into())))),
             false => read,
+        };
+        let lag = self.faults.lag.load(Ordering::Relaxed);
+        if lag == 0 {
+            return read;
         }
+        let late = Duration::from_micros(self.faults.rng.lock().unwrap().u32(0..lag).into());
+        Box::pin(async move {
+            let answer = read.await;
+            tokio::time::sleep(late).await;
+            answer
+        })
     }
 }
 

@@ -32,6 +32,11 @@ impl Memory {
         self.state().faults.push_back(error);
     }
 
+    /// Forgets the faults that were to come: one whose write is refused is kept for the next.
+    pub fn fail_no_more(&self) {
+        self.state().faults.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
