@@ -26,9 +26,9 @@ pub struct GuestLimits {
     pub log_lines_per_step: u32,
     /// A payload that a guest makes, bytes. Recorded.
     pub payload_bytes: usize,
-    /// Tasks that a guest creates in one step. Recorded.
+    /// Tasks that a guest creates in one step, their timeouts and policies, and messages that it sends. Recorded.
     pub tasks_per_step: u32,
-    /// The names and payloads of these tasks together, bytes. Recorded.
+    /// The names and payloads of these together, bytes. Recorded.
     pub task_bytes_per_step: usize,
     /// WASI resources (streams, pollables) that a guest holds at a time. Recorded.
     pub wasi_resources: usize,

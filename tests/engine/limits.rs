@@ -64,7 +64,7 @@ fn an_unknown_orchestrator_is_a_failure() {
 #[test]
 fn a_step_creates_only_so_many_tasks() {
     let failure = fails_with("TwoWaits", GuestLimits { tasks_per_step: 1, ..GuestLimits::default() });
-    assert!(failure.message.contains("may create 1 tasks"), "{failure:?}");
+    assert!(failure.message.contains("may ask for 1 tasks"), "{failure:?}");
     let failure = fails_with("TwoWaits", GuestLimits { task_bytes_per_step: 6, ..GuestLimits::default() });
     assert!(failure.message.contains("with 6 bytes"), "{failure:?}");
 }

@@ -13,7 +13,7 @@ use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 use super::host_calls::WitFailure;
 use super::log::{GuestLog, Line};
 use super::wasi::{StepClock, virtual_world};
-use super::world::{Created, Orchestrator, Role, Shared, World, fault_of_host, meter, store};
+use super::world::{Created, Orchestrator, Role, Shared, Waits, World, fault_of_host, meter, store};
 use super::{Engine, Module};
 
 /// A running orchestrator. Dropping it runs none of the guest's code.
@@ -50,8 +50,7 @@ impl Engine {
     pub fn guest(self: &Arc<Self>, module: &Arc<Module>, instance_id: &str, mut execution: Execution) -> Guest {
         let start = execution.begin().expect("an execution with a guest has been started");
         let log = GuestLog::gathering(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
-        let shared =
-            Arc::new(Mutex::new(Shared { execution, blocked: false, continued: false, stop: None, metered_step: 0 }));
+        let shared = Arc::new(Mutex::new(Shared { execution, waits: Waits::Nothing, stop: None, metered_step: 0 }));
         let run = run(self.clone(), module.clone(), instance_id.into(), start, log.clone(), shared.clone());
         Guest { run: Box::pin(run), shared, engine: self.clone(), log }
     }
@@ -88,20 +87,14 @@ impl Guest {
             let mut shared = self.shared();
             shared.execution.tick(now);
             messages.into_iter().for_each(|message| shared.execution.push(message));
-            shared.blocked = false;
+            shared.waits = Waits::Nothing;
         }
         let polled = {
             let _running = self.engine.epoch.run();
             self.run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         match polled {
-            Poll::Pending if self.has_ended() => Progress::Ended(End::Recorded),
-            Poll::Pending if self.shared().blocked => Progress::Blocked,
-            Poll::Pending => self.record(Outcome::Failed(Failure::new(
-                kind::TRAP,
-                "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only; \
-                 `create_timer` makes one that is due after a time",
-            ))),
+            Poll::Pending => self.pending(),
             Poll::Ready(Ok(Ok(output))) => self.record(match Payload::parse(&output) {
                 Ok(output) => Outcome::Succeeded(output),
                 Err(error) => {
@@ -111,12 +104,6 @@ impl Guest {
             Poll::Ready(Ok(Err(failure))) => self.record(Outcome::Failed(failure.into())),
             Poll::Ready(Err(error)) => self.crashed(error),
         }
-    }
-
-    /// Whether it was terminated while it was blocked, or has continued as new.
-    fn has_ended(&self) -> bool {
-        let shared = self.shared();
-        shared.continued || shared.blocked && shared.execution.state().end().is_some()
     }
 
     /// What the guest has logged in steps that are to be committed.
@@ -149,6 +136,24 @@ impl Guest {
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().expect("no panic while it is held")
+    }
+
+    fn pending(&mut self) -> Progress {
+        let (waits, has_ended) = {
+            let shared = self.shared();
+            (shared.waits, shared.execution.state().end().is_some())
+        };
+        match waits {
+            // It was terminated.
+            Waits::Message if has_ended => Progress::Ended(End::Recorded),
+            Waits::Message => Progress::Blocked,
+            Waits::ItsEnd => Progress::Ended(End::Recorded),
+            Waits::Nothing => self.record(Outcome::Failed(Failure::new(
+                kind::TRAP,
+                "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only; \
+                 `create_timer` makes one that is due after a time",
+            ))),
+        }
     }
 
     fn record(&mut self, outcome: Outcome) -> Progress {

@@ -7,7 +7,7 @@ use fermata_replay::{Execution, Failure, Outcome, Payload, RetryPolicy, Span, St
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use super::world::{Role, World, meter};
+use super::world::{Role, Waits, World, meter};
 use crate::limits;
 
 pub const HOST: &str = "fermata:orchestration/host@1.0.0";
@@ -94,11 +94,13 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
 
     host.func_wrap("set-retry", |mut call: Call<'_>, (task, policy): (TaskId, WitRetryPolicy)| {
         let policy = RetryPolicy::try_from(policy)?;
+        spend(&mut call, policy.non_retryable.iter().map(String::len).sum())?;
         ask(&mut call, |execution| execution.set_retry(task, policy))
     })?;
     host.func_wrap("set-timeout", |mut call: Call<'_>, (task, due, default): (TaskId, f64, Option<String>)| {
         let due = instant(due)?;
         let default = default.map(|default| payload(&call, &default)).transpose()?;
+        spend(&mut call, default.as_ref().map_or(0, |default| default.as_str().len()))?;
         ask(&mut call, |execution| execution.set_timeout(task, due, default))
     })?;
 
@@ -197,7 +199,7 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
             let input = payload(&call, &input)?;
             ask(&mut call, |execution| execution.continue_as_new(input, same_module))?;
             let shared = call.data_mut().orchestrator()?.shared.clone();
-            shared.lock().expect("no panic while it is held").continued = true;
+            shared.lock().expect("no panic while it is held").waits = Waits::ItsEnd;
             // The guest ends here: it is dropped while it waits for this.
             std::future::pending::<Result<()>>().await
         })
@@ -234,7 +236,7 @@ async fn wait<R>(mut call: Call<'_>, question: impl Fn(&mut Execution) -> Poll<R
     let answer = poll_fn(|_| {
         let mut shared = shared.lock().expect("no panic while it is held");
         let answer = question(&mut shared.execution);
-        shared.blocked = answer.is_pending();
+        shared.waits = if answer.is_pending() { Waits::Message } else { Waits::Nothing };
         if let Poll::Ready(Err(stop)) = &answer {
             shared.stop = Some(stop.clone());
         }
@@ -264,7 +266,7 @@ fn instant(millis: f64) -> Result<Timestamp> {
     Timestamp::from_millis_f64(millis).ok_or_else(|| wasmtime::Error::msg("an instant must be a number"))
 }
 
-/// Counts a task that is about to be created: the host keeps it, whatever the guest does with it.
+/// Counts what is about to be recorded for good: the host keeps it, whatever the guest does with it.
 fn spend(call: &mut Call<'_>, bytes: usize) -> Result<()> {
     let limits = call.data().limits.clone();
     let orchestrator = call.data_mut().orchestrator()?;
@@ -275,7 +277,10 @@ fn spend(call: &mut Call<'_>, bytes: usize) -> Result<()> {
     if within || orchestrator.shared.lock().expect("no panic while it is held").execution.is_replaying() {
         return Ok(());
     }
-    Err(refuse(call, format!("a step may create {tasks} tasks, with {bytes} bytes of names and inputs, and no more")))
+    Err(refuse(
+        call,
+        format!("a step may ask for {tasks} tasks, messages and changes of these, with {bytes} bytes, and no more"),
+    ))
 }
 
 fn payload(call: &Call<'_>, text: &str) -> Result<Payload> {

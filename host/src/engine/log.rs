@@ -100,7 +100,7 @@ impl GuestLog {
 }
 
 /// A level is part of a callsite, which is static: hence one for each.
-macro_rules! write {
+macro_rules! write_line {
     ($level:expr, $instance:expr, $execution:expr, $step:expr, $text:expr) => {{
         let (instance, execution, step, text) = ($instance, $execution, $step, $text);
         match $level {
@@ -142,7 +142,7 @@ impl Inner {
         let step = self.step;
         match &mut self.gathered {
             Some(lines) => lines.push(Line { level, text, step }),
-            None => write!(level, instance, None::<&str>, None::<u64>, text),
+            None => write_line!(level, instance, None::<&str>, None::<u64>, text),
         }
     }
 }
@@ -155,6 +155,6 @@ impl Line {
     /// Writes the line to the host's log.
     pub fn write(self, instance: &str, execution: &str) {
         let Line { level, text, step } = self;
-        write!(level, instance, Some(execution), Some(step), text);
+        write_line!(level, instance, Some(execution), Some(step), text);
     }
 }

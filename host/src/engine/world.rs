@@ -78,13 +78,21 @@ pub fn fault_of_host(error: &wasmtime::Error) -> Option<String> {
     error.downcast_ref::<Unable>().map(ToString::to_string).or_else(pool)
 }
 
+/// What a guest waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Nothing: where its future is pending all the same, it waits for the outside world, which it may not.
+    Nothing,
+    Message,
+    /// It has continued as new, and is to be dropped.
+    ItsEnd,
+}
+
 /// What a guest and its owner both touch; the lock is never contended, for the owner waits while the guest runs.
 pub struct Shared {
     pub execution: Execution,
-    /// Whether the guest waits for a message: the one good reason for its future to be pending.
-    pub blocked: bool,
-    /// Whether the guest has continued as new: it is pending for good.
-    pub continued: bool,
+    /// What the guest waits for, where its future is pending.
+    pub waits: Waits,
     /// Why a host call ended the guest.
     pub stop: Option<Stop>,
     /// The step that fuel, time and log were last set for.
