@@ -18,9 +18,10 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_microsecond()))
 }
 
-/// Instants are the host's own and lie within jiff's range, the years -9999 to 9999.
+/// What lies beyond jiff's range, the years -9999 to 9999, is shown as its border: a guest may set a timer for any instant.
 fn civil(instant: Timestamp) -> jiff::Timestamp {
-    jiff::Timestamp::from_microsecond(instant.0).unwrap_or_default()
+    let border = if instant.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_microsecond(instant.0).unwrap_or(border)
 }
 
 impl fmt::Display for Seconds {
@@ -57,6 +58,8 @@ mod tests {
         assert_eq!(Seconds(instant).to_string(), "2025-11-23T07:01:02Z");
         assert_eq!(Micros(instant).to_string(), "2025-11-23T07:01:02.999999Z");
         assert_eq!(Micros(Timestamp(1_763_881_262_000_000)).to_string(), "2025-11-23T07:01:02.000000Z");
+        assert!(Micros(Timestamp(i64::MAX)).to_string().starts_with("9999-12-30T"));
+        assert!(Micros(Timestamp(i64::MIN)).to_string().starts_with("-009999-01-02T"));
     }
 
     #[test]
