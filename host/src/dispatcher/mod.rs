@@ -174,7 +174,7 @@ impl Dispatcher {
         dispatcher.registry.replace(dispatcher.store.modules().await?);
         dispatcher.start_workers(options.workers);
         dispatcher.recover().await?;
-        dispatcher.runtime.spawn(Dispatcher::watch_timers(Arc::downgrade(&dispatcher)));
+        dispatcher.runtime.spawn(dispatcher.clone().watch_timers());
         dispatcher.runtime.spawn(Dispatcher::remove_what_has_ended(Arc::downgrade(&dispatcher)));
         Ok(dispatcher)
     }

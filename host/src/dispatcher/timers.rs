@@ -2,7 +2,7 @@
 //! them is due.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fermata_replay::Timestamp;
@@ -120,19 +120,17 @@ impl Soon {
 
 impl Dispatcher {
     /// Wakes instances as their deadlines pass, in the order of these.
-    pub(super) async fn watch_timers(dispatcher: Weak<Dispatcher>) {
+    pub(super) async fn watch_timers(self: Arc<Self>) {
         loop {
-            let Some(dispatcher) = dispatcher.upgrade() else { return };
-            let clock = dispatcher.clock.clone();
-            match dispatcher.timers.next(clock.now()) {
+            match self.timers.next(self.clock.now()) {
                 Next::Closed => return,
                 Next::Fire(due) => {
                     for (key, id) in due {
-                        dispatcher.fire(key, id).await;
+                        self.fire(key, id).await;
                     }
                 }
-                Next::Read(after) => match dispatcher.store.due(Some(after), BATCH).await {
-                    Ok(read) => dispatcher.timers.add(read, BATCH),
+                Next::Read(after) => match self.store.due(Some(after), BATCH).await {
+                    Ok(read) => self.timers.add(read, BATCH),
                     Err(StoreError::Poisoned(_)) => return,
                     Err(error) => {
                         tracing::warn!("the timers can not be read: {error}");
@@ -140,10 +138,10 @@ impl Dispatcher {
                     }
                 },
                 Next::Sleep(until) => {
-                    let changed = dispatcher.timers.changed.notified();
+                    let changed = self.timers.changed.notified();
                     let reached = async {
                         match until {
-                            Some(until) => clock.sleep_until(until).await,
+                            Some(until) => self.clock.sleep_until(until).await,
                             None => std::future::pending().await,
                         }
                     };
@@ -166,10 +164,15 @@ impl Dispatcher {
                 if inner.gone {
                     continue;
                 }
-                let is_due = inner.due.is_some_and(|due| due <= self.clock.now());
-                if slot.key == key && is_due && !inner.reads_nothing() && inner.is_trusted() {
-                    inner.pending = true;
-                    self.schedule(&slot, &mut inner);
+                if let Some(due) = inner.due.filter(|_| slot.key == key && !inner.reads_nothing() && inner.is_trusted())
+                {
+                    if due <= self.clock.now() {
+                        inner.pending = true;
+                        self.schedule(&slot, &mut inner);
+                    } else {
+                        // The clock was set back, or the instance has another deadline by now.
+                        self.timers.note(due, key, &slot.id);
+                    }
                 }
             }
             return self.forget_if_idle(&slot);

@@ -151,7 +151,14 @@ impl Dispatcher {
             None => {
                 let dispatcher = self.clone();
                 let load = tokio::task::spawn_blocking(move || dispatcher.module(&digest));
-                load.await.map_err(|error| error.to_string())?.map_err(Lifeless::into_reason)?
+                match load.await.map_err(|error| error.to_string())? {
+                    Ok(module) => module,
+                    Err(Lifeless::Park(reason)) => {
+                        // Time does not mend that.
+                        return Ok(Outcome::Failed(Failure::new(kind::NOT_FOUND, reason).non_retryable()));
+                    }
+                    Err(lifeless) => return Err(lifeless.into_reason()),
+                }
             }
         };
         let call = ActivityCall {
