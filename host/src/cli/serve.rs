@@ -61,7 +61,8 @@ pub struct Serve {
     /// How many instances that have ended are kept; those that ended first go first.
     #[arg(long, value_name = "N")]
     retain_count: Option<u64>,
-    /// Let `fermata skip` move the clock forward: for trying out what takes days. Not for work: deadlines pass too early.
+    /// Let `fermata skip` move the clock forward: for trying out what takes days. Not for work: deadlines pass too early, and after a
+    /// restart the host goes by the machine's clock again.
     #[arg(long, hide_short_help = true)]
     skippable_clock: bool,
     /// Listen on an address that others can reach, although anybody who reaches it may do anything.

@@ -107,7 +107,7 @@ impl Dispatcher {
     }
 
     /// Lets those go on who have the slot that stands in the way, and whose writes have ended. An error where nobody will.
-    async fn before_another_look(&self, looks: u32) -> Result<(), StoreError> {
+    pub(super) async fn before_another_look(&self, looks: u32) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(closed());
         }
@@ -233,8 +233,7 @@ impl Dispatcher {
         if !inner.is_trusted() {
             return Ok(Delivery::LookAgain(inner.settled()));
         }
-        let revives = matches!(body, MessageBody::Rewound(_)) && inner.status == RuntimeStatus::Failed;
-        if inner.status.is_final() && !revives {
+        if inner.status.is_final() && !inner.may_be_rewound(body) {
             let ended = inner.writes_in_flight() == 0 && !inner.scheduled;
             return Ok(if ended { Delivery::Ended } else { Delivery::LookAgain(inner.settled()) });
         }
@@ -261,15 +260,12 @@ impl Dispatcher {
         let body = to_json(&message.body);
         let (seq, at, bytes) = (message.seq, message.at, body.len());
         let called_back = inner.reads_nothing() && calls_back(&message.body);
-        if inner.reads_nothing() && !called_back {
-            // It waits in the store.
-        } else {
-            let revived = matches!(message.body, MessageBody::Rewound(_));
-            if called_back || revived {
-                // From here on messages are read again, those that were left in the store first.
-                inner.parked = false;
-                inner.status = RuntimeStatus::Running;
-            }
+        if called_back || matches!(message.body, MessageBody::Rewound(_)) {
+            // From here on messages are read again, those that were left in the store first.
+            inner.parked = false;
+            inner.status = RuntimeStatus::Running;
+        }
+        if !inner.reads_nothing() {
             inner.inbox.push(message, bytes);
         }
         let (sender, durable) = oneshot::channel();

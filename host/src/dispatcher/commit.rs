@@ -47,11 +47,10 @@ impl Dispatcher {
                 return false;
             }
         };
-        let (execution, module) = (inner.execution.clone(), turn.module.as_deref().map(Arc::from));
-        if let Some(module) = module {
-            inner.module = module;
+        if let Some(module) = &turn.module {
+            inner.module = module.as_str().into();
         }
-        let after = After { log, execution, ..self.after(slot, &inner.module, &turn, &outgoing) };
+        let after = After::new(slot, &inner, &turn, &outgoing, log);
         let generation = follow(&mut inner, &mut turn);
         let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());
         inner.version += 1;
@@ -61,7 +60,6 @@ impl Dispatcher {
         if record.status == RuntimeStatus::Suspended {
             self.leave_messages(&mut inner);
         }
-        let after = After { due: record.due, ..after };
         let (dispatcher, key, id) = (self.clone(), slot.key, slot.id.clone());
         self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
             if outcome.is_ok() {
@@ -82,41 +80,11 @@ impl Dispatcher {
         }
         inner.inbox.take();
     }
-
-    fn after(&self, slot: &Slot, module: &str, turn: &Turn, outgoing: &[Outgoing]) -> After {
-        let perform = turn.activities.iter().map(|activity| Activity {
-            key: slot.key,
-            instance_id: slot.id.to_string(),
-            execution: String::new(),
-            module: module.to_owned(),
-            task: activity.task,
-            name: activity.name.clone(),
-            input: activity.input.as_str().to_owned(),
-            attempt: activity.attempt,
-            timeout: activity.timeout.map(|span| span.0),
-        });
-        let send = outgoing.iter().map(|outgoing| Sent {
-            seq: outgoing.seq,
-            from: slot.key,
-            from_id: slot.id.to_string(),
-            to: outgoing.to.clone(),
-            body: outgoing.body.clone(),
-        });
-        // One that returns lets go of what it called; what is terminated stops.
-        let is_terminated = turn.status == RuntimeStatus::Terminated;
-        After {
-            execution: "".into(),
-            due: None,
-            log: Vec::new(),
-            perform: if is_terminated { Vec::new() } else { perform.collect() },
-            give_up: if is_terminated { GiveUp::All } else { GiveUp::Tasks(turn.settled.clone()) },
-            send: send.collect(),
-        }
-    }
 }
 
 /// What a turn lets loose when it is durable.
 struct After {
+    /// The execution that the turn belongs to.
     execution: Arc<str>,
     due: Option<Timestamp>,
     log: Vec<Line>,
@@ -132,6 +100,34 @@ enum GiveUp {
 }
 
 impl After {
+    /// `inner` is still that of the execution that the turn belongs to.
+    fn new(slot: &Slot, inner: &Inner, turn: &Turn, outgoing: &[Outgoing], log: Vec<Line>) -> After {
+        let perform = turn.activities.iter().map(|activity| Activity {
+            key: slot.key,
+            instance_id: slot.id.to_string(),
+            execution: inner.execution.to_string(),
+            module: inner.module.to_string(),
+            task: activity.task,
+            name: activity.name.clone(),
+            input: activity.input.as_str().to_owned(),
+            attempt: activity.attempt,
+            timeout: activity.timeout.map(|span| span.0),
+        });
+        let send = outgoing.iter().map(|outgoing| Sent {
+            seq: outgoing.seq,
+            from: slot.key,
+            from_id: slot.id.to_string(),
+            to: outgoing.to.clone(),
+            body: outgoing.body.clone(),
+        });
+        // One that returns lets go of what it called; what is terminated stops.
+        let (perform, give_up) = match turn.status {
+            RuntimeStatus::Terminated => (Vec::new(), GiveUp::All),
+            _ => (perform.collect(), GiveUp::Tasks(turn.settled.clone())),
+        };
+        After { execution: inner.execution.clone(), due: turn.due, log, give_up, perform, send: send.collect() }
+    }
+
     fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
         if let Some(due) = self.due {
             dispatcher.timers.note(due, key, id);
@@ -141,9 +137,7 @@ impl After {
             GiveUp::Tasks(tasks) => tasks.into_iter().for_each(|task| dispatcher.give_up(key, Some(task))),
             GiveUp::All => dispatcher.give_up(key, None),
         }
-        for activity in self.perform {
-            dispatcher.perform(Activity { execution: self.execution.to_string(), ..activity });
-        }
+        self.perform.into_iter().for_each(|activity| dispatcher.perform(activity));
         dispatcher.send(self.send);
     }
 }

@@ -8,7 +8,7 @@ use fermata_replay::{Control, MessageBody, RuntimeStatus};
 
 use super::admission::closed;
 use super::slot::{Body, Inner, Slot};
-use super::{Dispatcher, RaiseError, StartError, Started};
+use super::{Dispatcher, StartError, Started};
 use crate::store::{Change, Filter, StoreError};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,58 +48,68 @@ impl Dispatcher {
 
     /// Has an instance read nothing until it is resumed. What it is sent is kept. Durable on return.
     pub async fn suspend(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
-        self.control(id, MessageBody::Suspended(control), |inner| {
-            (inner.status == RuntimeStatus::Suspended).then_some("only one that runs can be suspended")
+        self.control(id, MessageBody::Suspended(control), |status| {
+            (status == RuntimeStatus::Suspended).then_some("only one that runs can be suspended")
         })
         .await
     }
 
     /// Has a suspended instance go on. Durable on return.
     pub async fn resume(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
-        self.control(id, MessageBody::Resumed(control), |inner| {
-            (inner.status != RuntimeStatus::Suspended).then_some("only a suspended one can be resumed")
+        self.control(id, MessageBody::Resumed(control), |status| {
+            (status != RuntimeStatus::Suspended).then_some("only a suspended one can be resumed")
         })
         .await
     }
 
     /// Has a failed instance go on before the step that failed it. Durable on return.
     pub async fn rewind(self: &Arc<Self>, id: &str, control: Control) -> Result<(), ControlError> {
-        self.control(id, MessageBody::Rewound(control), |inner| {
-            (inner.status != RuntimeStatus::Failed).then_some("only one that has failed can be rewound")
+        self.control(id, MessageBody::Rewound(control), |status| {
+            (status != RuntimeStatus::Failed).then_some("only one that has failed can be rewound")
         })
         .await
     }
 
-    /// `wrong`: what the instance would have to be, where it is not.
+    /// `wrong`: what the instance would have to be, where it is not. Judged and admitted under one lock, so that of two who ask the same at
+    /// once one is refused.
     async fn control(
         self: &Arc<Self>,
         id: &str,
         body: MessageBody,
-        wrong: impl Fn(&Inner) -> Option<&'static str>,
+        wrong: impl Fn(RuntimeStatus) -> Option<&'static str>,
     ) -> Result<(), ControlError> {
-        let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
-        let refused = {
-            let inner = slot.lock();
-            let (status, parked) = (inner.status, inner.parked);
-            let is_rewind = matches!(body, MessageBody::Rewound(_));
-            match wrong(&inner) {
-                _ if status.is_final() && (!is_rewind || status != RuntimeStatus::Failed) => {
-                    Some(ControlError::Gone { id: id.to_owned(), status })
+        loop {
+            let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
+            let durable = {
+                let mut inner = slot.lock();
+                let (status, parked) = (inner.status, inner.parked);
+                let ended = status.is_final() && !inner.may_be_rewound(&body);
+                if !inner.is_trusted() || ended && inner.writes_in_flight() > 0 {
+                    // That it has ended may be said only once that is durable.
+                    Err(None)
+                } else if ended {
+                    Err(Some(ControlError::Gone { id: id.to_owned(), status }))
+                } else if let Some(needs) = wrong(status) {
+                    Err(Some(ControlError::WrongState { id: id.to_owned(), status, parked, needs }))
+                } else if inner.inbox.is_full() && !body.is_urgent() {
+                    Err(Some(ControlError::Busy))
+                } else {
+                    let message = self.message(body.clone())?;
+                    Ok(self.admit(&slot, &mut inner, message, |message| Change::Accept { message, sent: None }))
                 }
-                Some(needs) => Some(ControlError::WrongState { id: id.to_owned(), status, parked, needs }),
-                None => None,
+            };
+            match durable {
+                Ok(durable) => {
+                    durable.await.map_err(|_| closed())??;
+                    break;
+                }
+                Err(Some(refused)) => {
+                    self.forget_if_idle(&slot);
+                    return Err(refused);
+                }
+                Err(None) => self.before_another_look(u32::MAX).await?,
             }
-        };
-        if let Some(refused) = refused {
-            self.forget_if_idle(&slot);
-            return Err(refused);
         }
-        self.deliver(id, Some(slot.key), &body).await.map_err(|error| match error {
-            RaiseError::NotFound(id) => ControlError::NotFound(id),
-            RaiseError::Gone(id) => ControlError::Gone { id, status: slot.lock().status },
-            RaiseError::Busy(_) => ControlError::Busy,
-            RaiseError::Store(error) => ControlError::Store(error),
-        })?;
         // Who looks at the status next should find what was asked for, unless the instance is busy.
         if let Some(slot) = self.at_rest(id).await? {
             self.forget_if_idle(&slot);

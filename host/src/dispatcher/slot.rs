@@ -105,10 +105,6 @@ impl Inbox {
         self.messages.iter().any(|(message, _)| calls_back(&message.body))
     }
 
-    pub fn has_migration(&self) -> bool {
-        self.messages.iter().any(|(message, _)| matches!(message.body, MessageBody::Migrated { .. }))
-    }
-
     pub fn take(&mut self) -> Vec<Message> {
         self.backlog.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
         self.messages.drain(..).map(|(message, _)| message).collect()
@@ -192,6 +188,11 @@ impl Inner {
     /// Whether messages wait in the store until the instance is called back.
     pub fn reads_nothing(&self) -> bool {
         self.parked || self.status == RuntimeStatus::Suspended
+    }
+
+    /// Whether this message is the one thing that an instance which has failed takes.
+    pub fn may_be_rewound(&self, body: &MessageBody) -> bool {
+        matches!(body, MessageBody::Rewound(_)) && self.status == RuntimeStatus::Failed
     }
 
     pub fn has_work(&self) -> bool {

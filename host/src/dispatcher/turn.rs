@@ -54,6 +54,11 @@ impl Dispatcher {
             // The time is taken with the messages: none that comes later was accepted before it.
             (body, if is_resident { inner.inbox.take() } else { Vec::new() }, self.clock.now())
         };
+        self.go_on(slot, body, messages, now);
+    }
+
+    /// Takes an instance on from where it is; `messages` are those at hand.
+    fn go_on(self: &Arc<Self>, slot: &Arc<Slot>, body: Body, messages: Vec<Message>, now: Timestamp) {
         let life = match body {
             // A guest of the module that it is moved away from runs no further.
             Body::Resident(guest) if messages.iter().any(migrates) => {
@@ -88,14 +93,13 @@ impl Dispatcher {
                     if is_suspended {
                         return self.put_back(slot, None);
                     }
-                    let mut inner = slot.lock();
-                    if inner.inbox.has_migration() {
-                        drop(inner);
-                        return self.put_back(slot, Some(guest));
+                    (messages, now) = {
+                        let mut inner = slot.lock();
+                        (inner.inbox.take(), self.clock.now())
+                    };
+                    if messages.iter().any(migrates) {
+                        return self.go_on(slot, Body::Resident(guest), messages, now);
                     }
-                    messages = inner.inbox.take();
-                    now = self.clock.now();
-                    drop(inner);
                     if messages.is_empty() && due.is_none_or(|due| due > now) {
                         return self.put_back(slot, Some(guest));
                     }
