@@ -18,6 +18,7 @@
 //! - [`engine`]: WebAssembly: modules, guests, what a guest may call
 //! - `fermata_replay`, a crate of its own: what a message does to an instance, without I/O
 //! - [`store`]: what is durable
+//! - [`keys`], [`name_pattern`]: who may ask what
 //! - [`clock`], [`limits`]: the time, and every bound, each in one place
 //!
 //! `docs/architecture.md` walks the way of one event, and says what is absent where.
@@ -27,5 +28,7 @@ pub mod cli;
 pub mod clock;
 pub mod dispatcher;
 pub mod engine;
+pub mod keys;
 pub mod limits;
+pub mod name_pattern;
 pub mod store;

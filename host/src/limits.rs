@@ -57,6 +57,8 @@ impl Default for GuestLimits {
 /// Bounds on what a client may send.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
+    /// Connections at a time; further ones wait.
+    pub connections: usize,
     /// A request's body, bytes.
     pub body_bytes: usize,
     /// The body of a module upload, bytes.
@@ -72,6 +74,7 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         HttpLimits {
+            connections: 16_384,
             body_bytes: 1 << 20,
             module_bytes: 64 << 20,
             head_time: Duration::from_secs(30),

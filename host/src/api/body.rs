@@ -1,16 +1,18 @@
 //! Reads what a client sends, within bounds of size and time.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fermata_replay::Payload;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, EXPECT};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use super::mount::Mount;
 
 /// How much of a body that is too large is read and thrown away.
 const DISCARDED_BYTES: usize = 16 << 20;
@@ -74,12 +76,25 @@ async fn discard(head: &Parts, body: &mut Incoming) {
 }
 
 /// A body as a payload; an empty one is null.
-pub fn payload(body: &[u8]) -> Result<Payload, ApiError> {
+pub fn payload(body: &[u8], mount: Mount) -> Result<Payload, ApiError> {
     if body.is_empty() {
         return Ok(Payload::null());
     }
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_utf8())?;
-    Ok(Payload::parse(text)?)
+    let payload = Payload::parse(text)?;
+    Ok(if mount == Mount::Python { encoded_once(payload) } else { payload })
+}
+
+/// The JSON that a JSON string holds, where that is what it holds.
+fn encoded_once(payload: Payload) -> Payload {
+    let text = serde_json::from_str::<Cow<str>>(payload.as_str()).ok();
+    text.and_then(|text| Payload::parse(&text).ok()).unwrap_or(payload)
+}
+
+/// A body has one length. Where two are told, each program on the way may believe another one (RFC 9112, section 6.3).
+pub fn check_framing(head: &Parts) -> Result<(), ApiError> {
+    let twice = head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH);
+    if twice { Err(ApiError::two_lengths()) } else { Ok(()) }
 }
 
 /// Whether the media type is `application/json`, whatever its parameters.
@@ -114,13 +129,34 @@ mod tests {
         }
     }
 
+    fn plain(body: &[u8]) -> Result<Payload, ApiError> {
+        payload(body, Mount::Public)
+    }
+
+    #[test]
+    fn pythons_payloads_lose_one_level() {
+        for (sent, meant) in [
+            (r#""true""#, "true"),
+            (r#""\"hi\"""#, r#""hi""#),
+            (r#""{\"n\": 1}""#, r#"{"n": 1}"#),
+            (r#""null""#, "null"),
+            ("", "null"),
+            (r#""hi""#, r#""hi""#),
+            (r#""""#, r#""""#),
+            ("true", "true"),
+            (r#"{"n": "1"}"#, r#"{"n": "1"}"#),
+        ] {
+            assert_eq!(payload(sent.as_bytes(), Mount::Python).unwrap().as_str(), meant, "{sent}");
+        }
+    }
+
     #[test]
     fn an_empty_body_is_null_and_any_other_is_json() {
-        assert_eq!(payload(b"").unwrap(), Payload::null());
-        assert_eq!(payload(b" {\"a\":  1} ").unwrap().as_str(), "{\"a\":  1}");
-        assert_eq!(payload(b"hello").unwrap_err().code, "bad-json");
-        assert_eq!(payload(b"\"\xff\"").unwrap_err().code, "bad-json");
-        assert_eq!(payload("[".repeat(200).as_bytes()).unwrap_err().code, "bad-json");
-        assert_eq!(payload("[".repeat(300).as_bytes()).unwrap_err().code, "json-too-deep");
+        assert_eq!(plain(b"").unwrap(), Payload::null());
+        assert_eq!(plain(b" {\"a\":  1} ").unwrap().as_str(), "{\"a\":  1}");
+        assert_eq!(plain(b"hello").unwrap_err().code, "bad-json");
+        assert_eq!(plain(b"\"\xff\"").unwrap_err().code, "bad-json");
+        assert_eq!(plain("[".repeat(200).as_bytes()).unwrap_err().code, "bad-json");
+        assert_eq!(plain("[".repeat(300).as_bytes()).unwrap_err().code, "json-too-deep");
     }
 }

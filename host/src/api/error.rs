@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use fermata_replay::{InvalidPayload, RuntimeStatus};
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-use super::{Answer, json};
+use super::answer::{Answer, json};
 use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, StartError};
+use crate::keys::{Key, Scope};
 use crate::store::StoreError;
 
 /// An answer that is a refusal.
@@ -60,6 +61,9 @@ impl ApiError {
         let exception_message = self.of_start.then_some(&*self.message);
         let body = Body { message: &self.message, exception_message, code: self.code, hint: &self.hint };
         let mut answer = json(self.status, &body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -75,12 +79,94 @@ impl ApiError {
         )
     }
 
-    pub fn not_yet(what: &str) -> ApiError {
+    pub fn no_entities() -> ApiError {
         ApiError::new(
             StatusCode::NOT_IMPLEMENTED,
-            "not-implemented",
-            format!("this host does not serve {what:?} yet"),
-            "the path is right, and a later version will serve it",
+            "no-entities",
+            "this host has no entities",
+            "keep the state in an orchestrator that continues as new, and send it events",
+        )
+    }
+
+    pub fn no_key() -> ApiError {
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "no-key",
+            "this host needs a key, and the request has none",
+            "send it as the header x-functions-key, as a bearer token, or as code= in the query; `fermata key create` makes one",
+        )
+    }
+
+    pub fn wrong_key() -> ApiError {
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong-key",
+            "the key of this request is none of this host's, or has expired",
+            "`fermata key list` shows the keys there are, `fermata key create` makes one",
+        )
+    }
+
+    pub fn wrong_scope(key: &Key, scope: Scope) -> ApiError {
+        let scopes = key.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(", ");
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "key-not-for-this",
+            format!("this needs a key with the scope {scope}; the key {:?} has {scopes}", key.name),
+            "`fermata key create --scope` makes a key for it",
+        )
+    }
+
+    pub fn bound_key(key: &Key) -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "key-bound",
+            format!("this concerns all orchestrators, and the key {:?} is for some of them", key.name),
+            "use a key that was made without --orchestrator",
+        )
+    }
+
+    pub fn orchestrator_not_covered(name: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "key-not-for-this",
+            format!("this key is not for the orchestrator {name:?}"),
+            "use a key whose --orchestrator patterns cover it",
+        )
+    }
+
+    pub fn bad_host(host: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad-host",
+            format!("{host:?} is no name of a host"),
+            "send the header Host: NAME:PORT",
+        )
+    }
+
+    pub fn foreign_host(host: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "foreign-host",
+            format!("without keys this host answers only to names of this machine, and {host:?} is none"),
+            "use localhost, or name the host with `fermata serve --allow-host`, or make a key with `fermata key create`",
+        )
+    }
+
+    pub fn foreign_origin(origin: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            format!("without keys this host answers no page of another site, and this one is of {origin:?}"),
+            "make a key with `fermata key create`, and have the site's own server ask",
+        )
+    }
+
+    pub fn two_lengths() -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "two-lengths",
+            "the request has both a Content-Length and a Transfer-Encoding",
+            "send one of them",
         )
     }
 

@@ -3,19 +3,20 @@
 use fermata_replay::Payload;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 
+use super::answer::{Handled, empty};
 use super::body::{check_media_type, payload, read};
 use super::error::ApiError;
-use super::{Api, Handled, empty};
+use super::{Api, Asked};
 use crate::limits::EVENT_NAME_BYTES;
 
 impl Api {
     /// Durable on return. Refusals come in the order of Durable Functions: no such instance, it has ended, then what is wrong with the
     /// event.
-    pub async fn raise(&self, head: &Parts, body: Incoming, id: &str, event: &str) -> Handled {
-        let body = read(head, body, self.limits.body_bytes, self.limits.body_time).await?;
-        match input(head, &body, event) {
+    pub(super) async fn raise(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        let (id, event) = (asked.route.part("instanceId"), asked.route.part("eventName"));
+        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        match input(asked, &body, event) {
             Ok(input) => {
                 self.dispatcher.raise(id, event, input).await?;
                 Ok(empty(StatusCode::ACCEPTED))
@@ -34,13 +35,13 @@ impl Api {
     }
 }
 
-fn input(head: &Parts, body: &[u8], event: &str) -> Result<Payload, ApiError> {
+fn input(asked: &Asked<'_>, body: &[u8], event: &str) -> Result<Payload, ApiError> {
     if event.len() > EVENT_NAME_BYTES {
         return Err(ApiError::bad_event_name(EVENT_NAME_BYTES));
     }
     // An empty body needs no media type.
     if !body.is_empty() {
-        check_media_type(head)?;
+        check_media_type(asked.head)?;
     }
-    payload(body)
+    payload(body, asked.route.mount)
 }

@@ -5,9 +5,10 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use serde::Serialize;
 
+use super::answer::{Handled, json};
 use super::error::ApiError;
 use super::time::Micros;
-use super::{Api, Handled, json};
+use super::{Api, Asked};
 use crate::dispatcher::InstanceView;
 
 /// What `fermata replay` reads. Steps are as they are stored; fields may be added.
@@ -33,7 +34,8 @@ struct Instance<'a> {
 }
 
 impl Api {
-    pub async fn export(&self, id: &str) -> Handled {
+    pub(super) async fn export(&self, asked: &Asked<'_>) -> Handled {
+        let id = asked.route.part("instanceId");
         let view = self.dispatcher.view(id, true).await?.ok_or_else(|| ApiError::unknown_instance(id))?;
         let mut answer = json(StatusCode::OK, &document(&view));
         let attachment = format!("attachment; filename=\"{}.history.json\"", file_name(id));

@@ -3,7 +3,8 @@
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::{Api, Handled, json};
+use super::Api;
+use super::answer::{Handled, json};
 use crate::store::StoreError;
 
 #[derive(Serialize)]
@@ -13,7 +14,7 @@ struct Health {
 
 impl Api {
     /// 503 with the reason from the moment that storage can not be trusted.
-    pub fn health(&self) -> Handled {
+    pub(super) fn health(&self) -> Handled {
         match self.dispatcher.poisoned() {
             None => Ok(json(StatusCode::OK, &Health { status: "ok" })),
             Some(reason) => Err(StoreError::Poisoned(reason).into()),

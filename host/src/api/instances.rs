@@ -1,57 +1,64 @@
 //! Instances: start, status, list.
 
+use fermata_replay::RuntimeStatus;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use hyper::http::request::Parts;
 
+use super::answer::{Answer, Handled, json};
 use super::body::{payload, read};
 use super::error::ApiError;
 use super::query::{self, Show};
-use super::wire::{Management, Status, instance_url};
-use super::{Answer, Api, Handled, json};
+use super::wire::{Management, Status};
+use super::{Api, Asked};
 use crate::dispatcher::Started;
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
 impl Api {
     /// Durable on return. The media type is not looked at: clients send JSON under many names.
-    pub async fn start(&self, head: &Parts, body: Incoming, name: &str, id: Option<&str>) -> Handled {
-        let body = read(head, body, self.limits.body_bytes, self.limits.body_time).await?;
-        let input = payload(&body).map_err(ApiError::of_start)?;
-        let started = self.dispatcher.start(name, id, input).await?;
-        Ok(self.started(head, &started))
+    pub(super) async fn start(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
+        let started = self.dispatcher.start(asked.route.part("name"), asked.route.instance(), input).await?;
+        self.started(asked, &started)
     }
 
     /// Where to go with an instance that was started.
-    pub fn started(&self, head: &Parts, started: &Started) -> Answer {
-        let url = instance_url(&self.authority(head), &started.id);
-        let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url));
-        look_at(&mut answer, &url, 10);
-        answer
+    pub(super) fn started(&self, asked: &Asked<'_>, started: &Started) -> Handled {
+        let links = self.links(asked)?;
+        let url = links.instance(&started.id);
+        let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url, &links));
+        look_at(&mut answer, &format!("{url}{}", links.key_after(false)), 10);
+        Ok(answer)
     }
 
     /// 202 while the instance goes on, 200 when it has ended.
-    pub async fn status(&self, head: &Parts, id: &str) -> Handled {
-        let show = Show::parse(head.uri.query().unwrap_or_default())?;
+    pub(super) async fn status(&self, asked: &Asked<'_>) -> Handled {
+        let (id, show) = (asked.route.part("instanceId"), Show::parse(asked.query())?);
         let Some(view) = self.dispatcher.view(id, show.history).await? else {
             return Err(ApiError::unknown_instance(id));
         };
         if view.status.is_final() {
-            return Ok(json(StatusCode::OK, &Status::new(&view, show)));
+            let failed_is_an_error = query::flag(asked.query(), "returnInternalServerErrorOnFailure", false)?;
+            let is_error = failed_is_an_error && view.status == RuntimeStatus::Failed;
+            let status = if is_error { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+            return Ok(json(status, &Status::new(&view, show)));
         }
         let mut answer = json(StatusCode::ACCEPTED, &Status::new(&view, show));
-        let asked = head.uri.path_and_query().map_or("/", |asked| asked.as_str());
-        look_at(&mut answer, &format!("http://{}{asked}", self.authority(head)), 5);
+        let links = self.links(asked)?;
+        let query = query::without_key(asked.query());
+        let joint = if query.is_empty() { "" } else { "?" };
+        let key = links.key_after(!query.is_empty());
+        look_at(&mut answer, &format!("{}{joint}{query}{key}", links.instance(id)), 5);
         Ok(answer)
     }
 
     /// A page of instances in the order of creation.
-    pub async fn list(&self, head: &Parts) -> Handled {
-        let query = head.uri.query().unwrap_or_default();
-        let show = Show { history: false, ..Show::parse(query)? };
-        let token = head.headers.get(CONTINUATION).map(|token| token.to_str().unwrap_or("?"));
-        let page = self.dispatcher.list(query::filter(query, token)?).await?;
+    pub(super) async fn list(&self, asked: &Asked<'_>) -> Handled {
+        let show = Show { history: false, ..Show::parse(asked.query())? };
+        let token = asked.head.headers.get(CONTINUATION).map(|token| token.to_str().unwrap_or("?"));
+        let page = self.dispatcher.list(query::filter(asked.query(), token)?).await?;
         let mut views = Vec::with_capacity(page.instances.len());
         for instance in &page.instances {
             // One that is gone meanwhile is left out.

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use fermata_replay::{Ask, Mismatch};
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use serde::{Deserialize, Serialize};
 
+use super::answer::{Handled, json};
 use super::body::read;
 use super::error::ApiError;
-use super::{Api, Handled, json};
+use super::{Api, Asked};
 use crate::dispatcher::{Fit, Migration, Scope};
 
 /// What is to be moved where.
@@ -65,9 +65,18 @@ struct Divergence<'a> {
 
 impl Api {
     /// Tries each instance, and moves those that fit, unless that is only to be tried.
-    pub async fn migrate(&self, head: &Parts, body: Incoming) -> Handled {
-        let body = read(head, body, self.limits.body_bytes, self.limits.body_time).await?;
+    pub(super) async fn migrate(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let (to, scope, dry_run) = wish(&body)?;
+        match &scope {
+            Scope::Orchestrator(name) if !asked.caller.covers(name) => {
+                return Err(ApiError::orchestrator_not_covered(name));
+            }
+            Scope::Instance(id) if !asked.caller.orchestrators().is_empty() => {
+                self.check_instance(&asked.caller, id).await?;
+            }
+            _ => {}
+        }
         let to = self.module(&to)?.digest;
         let migrations = self.dispatcher.migrate(scope, &to, dry_run).await?;
         let instances = migrations.iter().map(|migration| found(migration, dry_run)).collect();

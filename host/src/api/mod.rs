@@ -1,117 +1,152 @@
 //! HTTP in and out, as Durable Functions have it. Never runs guest code: everything goes to the dispatcher.
 //!
 //! - [`serve`]: connections, and the way to a stop that loses nothing
-//! - [`route`]: from method and path to what is asked for; [`query`]: the parameters
-//! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`health`], [`skip`]: the handlers
-//! - [`body`]: reads what a client sends, within bounds
-//! - [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
+//! - [`endpoint`], [`mount`]: every endpoint there is, and the places where they lie; [`route`]: from method and path to one of these
+//! - [`access`], [`sites`]: who may ask; [`links`]: where links lead
+//! - [`query`]: the parameters; [`body`]: what a client sends, within bounds
+//! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`binding`], [`health`], [`skip`]: the handlers
+//! - [`answer`], [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
 //! - [`error`]: every refusal and its status
 //!
 //! Paths, bodies and statuses are those of the HTTP API reference of Durable Functions
 //! (<https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api>). Literal segments match in any case, which
 //! axum's router cannot do: routing is one function here, and hyper does the rest.
 
+mod access;
+mod answer;
+mod binding;
 mod body;
 mod control;
+mod endpoint;
 mod error;
 mod events;
 mod export;
 mod health;
 mod history;
 mod instances;
+mod links;
 mod migrations;
 mod modules;
+mod mount;
 mod query;
 mod route;
 mod serve;
+mod sites;
 mod skip;
 mod tasks;
 mod time;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
-use serde::Serialize;
 
+pub use access::Door;
+pub use links::Outside;
 pub use serve::serve;
+pub use sites::Sites;
 
 use crate::dispatcher::Dispatcher;
 use crate::limits::HttpLimits;
 use crate::store::StoreError;
+use access::Caller;
+use answer::{Answer, Handled};
+use endpoint::Call;
 use error::ApiError;
+use links::Links;
 use route::Route;
 
-type Answer = Response<Full<Bytes>>;
-type Handled = Result<Answer, ApiError>;
+/// What the handlers share: one for each address that the host listens on.
+pub struct Api {
+    pub dispatcher: Arc<Dispatcher>,
+    pub limits: HttpLimits,
+    pub door: Door,
+    pub outside: Outside,
+    pub listening: SocketAddr,
+}
 
-/// What the handlers share.
-struct Api {
-    dispatcher: Arc<Dispatcher>,
-    limits: HttpLimits,
-    /// Where the host listens; links lead there when a request does not say which host it meant.
-    address: SocketAddr,
+/// A request whose sender was let in.
+struct Asked<'a> {
+    head: &'a Parts,
+    route: Route<'a>,
+    caller: Caller,
+    peer: IpAddr,
+}
+
+impl Asked<'_> {
+    fn query(&self) -> &str {
+        self.head.uri.query().unwrap_or_default()
+    }
 }
 
 impl Api {
     /// Answers a request. Every refusal is an answer too.
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let (head, body) = request.into_parts();
-        let answer = self.handle(&head, body).await.unwrap_or_else(ApiError::into_answer);
-        tracing::debug!(method = %head.method, path = head.uri.path(), status = answer.status().as_u16(), "request");
+        let answer = self.handle(&head, body, peer).await.unwrap_or_else(ApiError::into_answer);
+        let path = route::without_key(head.uri.path());
+        tracing::debug!(method = %head.method, %path, status = answer.status().as_u16(), "request");
         answer
     }
 
-    async fn handle(&self, head: &Parts, body: Incoming) -> Handled {
+    async fn handle(&self, head: &Parts, body: Incoming, peer: IpAddr) -> Handled {
+        body::check_framing(head)?;
         let route = Route::find(&head.method, head.uri.path())?;
+        let caller = self.door.admit(head, &route, self.dispatcher.now())?;
         // What is in memory may rest on a write that is lost: only the health is told any more.
-        if let Some(reason) = self.dispatcher.poisoned().filter(|_| !matches!(route, Route::Health)) {
+        if let Some(reason) = self.dispatcher.poisoned().filter(|_| route.call != Call::Health) {
             return Err(StoreError::Poisoned(reason).into());
         }
-        match route {
-            Route::Raise { id, event } => self.raise(head, body, &id, &event).await,
-            Route::Status { id } => self.status(head, &id).await,
-            Route::Start { name, id } => self.start(head, body, &name, id.as_deref()).await,
-            Route::List => self.list(head).await,
-            Route::Control { id, verb } => self.control(head, &id, verb).await,
-            Route::Restart { id } => self.restart(head, &id).await,
-            Route::Purge { id } => self.purge(head, &id).await,
-            Route::PurgeAll => self.purge_all(head).await,
-            Route::Export { id } => self.export(&id).await,
-            Route::Deploy => self.deploy(head, body).await,
-            Route::Modules => Ok(self.modules()),
-            Route::DeleteModule { digest } => self.delete_module(digest).await,
-            Route::Migrate => self.migrate(head, body).await,
-            Route::SkipClock => self.skip_clock(head),
-            Route::Health => self.health(),
-            Route::NotYet(what) => Err(ApiError::not_yet(what)),
+        let asked = Asked { head, route, caller, peer };
+        self.check_covered(&asked).await?;
+        self.call(&asked, body).await
+    }
+
+    async fn call(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        match asked.route.call {
+            Call::Raise => self.raise(asked, body).await,
+            Call::Status => self.status(asked).await,
+            Call::Start => self.start(asked, body).await,
+            Call::List => self.list(asked).await,
+            Call::Terminate | Call::Suspend | Call::Resume | Call::Rewind | Call::Unpark => self.control(asked).await,
+            Call::Restart => self.restart(asked).await,
+            Call::Purge => self.purge(asked).await,
+            Call::PurgeMany => self.purge_many(asked).await,
+            Call::Export => self.export(asked).await,
+            Call::Entities => Err(ApiError::no_entities()),
+            Call::Deploy => self.deploy(asked, body).await,
+            Call::Modules => Ok(self.modules()),
+            Call::DeleteModule => self.delete_module(asked.route.part("digest")).await,
+            Call::Migrate => self.migrate(asked, body).await,
+            Call::SkipClock => self.skip_clock(asked),
+            Call::Binding => self.binding(asked),
+            Call::Health => self.health(),
         }
     }
 
-    /// The host and port that links lead to: the ones the client used.
-    fn authority(&self, head: &Parts) -> String {
-        let target = head.uri.authority().map(|authority| authority.as_str());
-        let host = || head.headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
-        target.or_else(host).map_or_else(|| self.address.to_string(), str::to_owned)
+    /// A key that is bound to some orchestrators sees only these, and their instances.
+    async fn check_covered(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
+        if let Some(name) = asked.route.orchestrator() {
+            return if asked.caller.covers(name) { Ok(()) } else { Err(ApiError::orchestrator_not_covered(name)) };
+        }
+        match asked.route.instance() {
+            Some(id) if !asked.caller.orchestrators().is_empty() => self.check_instance(&asked.caller, id).await,
+            _ => Ok(()),
+        }
     }
-}
 
-fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = status;
-    answer
-}
+    async fn check_instance(&self, caller: &Caller, id: &str) -> Result<(), ApiError> {
+        let name = self.dispatcher.orchestrator_of(id).await?.filter(|name| caller.covers(name));
+        name.map(drop).ok_or_else(|| ApiError::unknown_instance(id))
+    }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-    let text = serde_json::to_vec(body).expect("wire types have string keys and no failing parts");
-    let mut answer = Response::new(Full::from(text));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    answer
+    /// Where the links of the answer are to lead.
+    fn links(&self, asked: &Asked<'_>) -> Result<Links, ApiError> {
+        let origin = self.outside.origin(asked.head, asked.peer, &self.listening.to_string())?;
+        let with_key = query::flag(asked.query(), "keyInLinks", false)?;
+        Ok(Links { origin, key: asked.caller.secret().filter(|_| with_key).map(str::to_owned) })
+    }
 }

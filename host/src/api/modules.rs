@@ -2,19 +2,19 @@
 
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 
+use super::answer::{Answer, Handled, empty, json};
 use super::body::read;
 use super::error::ApiError;
 use super::wire::Module;
-use super::{Answer, Api, Handled, empty, json};
+use super::{Api, Asked};
 use crate::dispatcher::ModuleDeletion;
 use crate::store::ModuleInfo;
 
 impl Api {
     /// Keeps a module and makes it active for the names it holds: 201, or 200 where it was known. Durable on return.
-    pub async fn deploy(&self, head: &Parts, body: Incoming) -> Handled {
-        let body = read(head, body, self.limits.module_bytes, self.limits.body_time).await?;
+    pub(super) async fn deploy(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        let body = read(asked.head, body, self.limits.module_bytes, self.limits.body_time).await?;
         let before = self.dispatcher.modules();
         let module = self.dispatcher.deploy(body).await?;
         let known = before.iter().any(|known| known.digest == module.digest);
@@ -23,14 +23,14 @@ impl Api {
     }
 
     /// The latest deployed first.
-    pub fn modules(&self) -> Answer {
+    pub(super) fn modules(&self) -> Answer {
         let modules = self.dispatcher.modules();
         let list: Vec<Module> = modules.iter().map(Module::from).collect();
         json(StatusCode::OK, &list)
     }
 
     /// Only what nobody needs any more.
-    pub async fn delete_module(&self, digest: &str) -> Handled {
+    pub(super) async fn delete_module(&self, digest: &str) -> Handled {
         let digest = self.module(digest)?.digest;
         match self.dispatcher.delete_module(&digest).await? {
             ModuleDeletion::Deleted => Ok(empty(StatusCode::NO_CONTENT)),
@@ -40,7 +40,7 @@ impl Api {
     }
 
     /// The module of this digest, or the only one whose digest begins so.
-    pub fn module(&self, digest: &str) -> Result<ModuleInfo, ApiError> {
+    pub(super) fn module(&self, digest: &str) -> Result<ModuleInfo, ApiError> {
         let mut modules = self.dispatcher.modules();
         modules.retain(|module| module.digest.starts_with(digest));
         match modules.pop() {

@@ -52,10 +52,23 @@ pub fn control(query: &str) -> Result<Control, ApiError> {
     Ok(control)
 }
 
+/// A parameter; of several the last.
+pub fn text<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    parameters(query).filter(|(found, _)| is(found, name)).last().map(|(_, value)| value)
+}
+
 /// A parameter that is true or false.
 pub fn flag(query: &str, name: &str, default: bool) -> Result<bool, ApiError> {
-    let value = parameters(query).filter(|(found, _)| is(found, name)).last();
-    value.map_or(Ok(default), |(_, value)| boolean(name, &value))
+    text(query, name).map_or(Ok(default), |value| boolean(name, &value))
+}
+
+/// The query as it came, but for a key and what is said about keys.
+pub fn without_key(query: &str) -> String {
+    let is_of_keys = |pair: &&str| {
+        let name = decode(pair.split_once('=').map_or(*pair, |(name, _)| name));
+        is(&name, "code") || is(&name, "keyInLinks")
+    };
+    query.split('&').filter(|pair| !is_of_keys(pair)).collect::<Vec<_>>().join("&")
 }
 
 /// Which instances to purge. What is not said is not guessed where data is lost: it takes the earliest time of creation.
@@ -69,8 +82,7 @@ pub fn purge_filter(query: &str) -> Result<Filter, ApiError> {
 
 /// How far to move the clock.
 pub fn seconds(query: &str) -> Result<Span, ApiError> {
-    let value = parameters(query).filter(|(name, _)| is(name, "seconds")).last();
-    let value = value.map_or(Cow::Borrowed(""), |(_, value)| value);
+    let value = text(query, "seconds").unwrap_or_default();
     let seconds = value.parse::<f64>().ok().filter(|seconds| (0.0..=LONGEST_SKIP).contains(seconds));
     seconds.and_then(|seconds| Span::from_millis_f64(seconds * 1_000.0)).ok_or_else(|| {
         ApiError::bad_query("seconds", &value, "send a number of seconds, as in ?seconds=86400; at most ten years")

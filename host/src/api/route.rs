@@ -5,162 +5,108 @@ use std::borrow::Cow;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use super::endpoint::{Below, Call, ENDPOINTS, Endpoint, Needs};
 use super::error::ApiError;
+use super::mount::Mount;
 
-/// Where the API of Durable Functions lies.
-pub const BASE: &str = "/runtime/webhooks/durabletask";
-
-/// What a request asks for.
+/// What a request asks for, and with which key, where the path holds one.
 #[derive(Debug, PartialEq)]
-pub enum Route<'a> {
-    Start {
-        name: Cow<'a, str>,
-        id: Option<Cow<'a, str>>,
-    },
-    Status {
-        id: Cow<'a, str>,
-    },
-    Raise {
-        id: Cow<'a, str>,
-        event: Cow<'a, str>,
-    },
-    List,
-    Control {
-        id: Cow<'a, str>,
-        verb: Verb,
-    },
-    Restart {
-        id: Cow<'a, str>,
-    },
-    Purge {
-        id: Cow<'a, str>,
-    },
-    PurgeAll,
-    Export {
-        id: Cow<'a, str>,
-    },
-    Deploy,
-    Modules,
-    DeleteModule {
-        digest: &'a str,
-    },
-    Migrate,
-    SkipClock,
-    Health,
-    /// Durable Functions have it, and this host does not as yet.
-    NotYet(&'static str),
+pub struct Route<'a> {
+    pub call: Call,
+    pub needs: Needs,
+    pub mount: Mount,
+    pub key: Option<Cow<'a, str>>,
+    /// By the names that the endpoint has for them; those that it does not have are blank.
+    parameters: Parameters<'a>,
 }
 
-/// What can be asked of an instance that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    Terminate,
-    Suspend,
-    Resume,
-    Rewind,
-    Unpark,
-}
-
-/// The literal segments below the base.
-const WORDS: [&str; 11] = [
-    "instances",
-    "raiseEvent",
-    "orchestrators",
-    "terminate",
-    "suspend",
-    "resume",
-    "rewind",
-    "restart",
-    "unpark",
-    "history",
-    "entities",
-];
-
-/// The most segments that a path has below the base.
-const SEGMENTS: usize = 4;
+/// No endpoint has more.
+type Parameters<'a> = [(&'static str, Cow<'a, str>); 2];
 
 impl<'a> Route<'a> {
     /// Literal segments match in any case and a slash at the end is ignored. An unknown path and an unknown method are the same to
     /// Durable Functions: not found.
     pub fn find(method: &Method, path: &'a str) -> Result<Route<'a>, ApiError> {
-        let unknown = || ApiError::unknown_route(method, path);
-        let trimmed = path.strip_suffix('/').unwrap_or(path);
-        let Some(tail) = below_base(trimmed) else {
-            return beside_base(method, trimmed).ok_or_else(unknown);
+        let (path, key_at_end) = match path.split_once(KEY_AT_END) {
+            Some((path, key)) => (path, Some(key)),
+            None => (path, None),
         };
-        let mut segments = [""; SEGMENTS];
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        let (mount, below, tail) = match Mount::of(trimmed) {
+            Some((mount, tail)) => (mount, Below::Mount, tail),
+            None => (Mount::Public, Below::Root, trimmed.strip_prefix('/').unwrap_or(trimmed)),
+        };
+        let (key_in_front, tail) = match tail.strip_prefix(KEY_IN_FRONT).filter(|_| below == Below::Mount) {
+            Some(rest) => rest.split_once('/').map_or((Some(rest), ""), |(key, tail)| (Some(key), tail)),
+            None => (None, tail),
+        };
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.below == below && method == endpoint.method) {
+            if let Some(parameters) = endpoint.parameters(tail)? {
+                let key = key_in_front.or(key_at_end).map(decode).transpose()?;
+                return Ok(Route { call: endpoint.call, needs: endpoint.needs, mount, key, parameters });
+            }
+        }
+        Err(ApiError::unknown_route(method, &without_key(path)))
+    }
+
+    /// The instance that is asked about.
+    pub fn instance(&self) -> Option<&str> {
+        self.get("instanceId")
+    }
+
+    pub fn orchestrator(&self) -> Option<&str> {
+        self.get("name").filter(|_| self.call == Call::Start)
+    }
+
+    /// A part of the path that this endpoint has.
+    pub fn part(&self, name: &str) -> &str {
+        self.get(name).expect("the endpoints that are called so have it")
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
+    }
+}
+
+impl Endpoint {
+    /// The values of the segments in braces, where a path is one of this endpoint.
+    fn parameters<'a>(&self, tail: &'a str) -> Result<Option<Parameters<'a>>, ApiError> {
+        let mut parameters = [("", ""); 2];
         let mut count = 0;
-        for segment in tail.splitn(SEGMENTS, '/') {
-            segments[count] = segment;
-            count += 1;
-        }
-        segments[SEGMENTS - 1] = without_key(segments[SEGMENTS - 1]);
-        if segments[..count].iter().any(|segment| segment.is_empty() || segment.contains('/')) {
-            return Err(unknown());
-        }
-        let (noun, verb) = (word(segments[0]), word(segments[2]));
-        match (method.as_str(), noun, &segments[1..count]) {
-            ("POST", "orchestrators", [name]) => Ok(Route::Start { name: decode(name)?, id: None }),
-            ("POST", "orchestrators", [name, id]) => Ok(Route::Start { name: decode(name)?, id: Some(decode(id)?) }),
-            ("GET", "instances", []) => Ok(Route::List),
-            ("GET", "instances", [id]) => Ok(Route::Status { id: decode(id)? }),
-            ("POST", "instances", [id, _, event]) if verb == "raiseEvent" => {
-                Ok(Route::Raise { id: decode(id)?, event: decode(event)? })
+        let mut segments = tail.split('/');
+        for expected in self.path.split('/') {
+            let Some(segment) = segments.next() else { return Ok(None) };
+            match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+                Some(_) if segment.is_empty() => return Ok(None),
+                Some(name) => {
+                    parameters[count] = (name, segment);
+                    count += 1;
+                }
+                None if expected.eq_ignore_ascii_case(segment) => {}
+                None => return Ok(None),
             }
-            ("POST", "instances", [id, _]) if verb == "restart" => Ok(Route::Restart { id: decode(id)? }),
-            ("POST", "instances", [id, _]) => {
-                Ok(Route::Control { id: decode(id)?, verb: Verb::named(verb).ok_or_else(unknown)? })
-            }
-            ("GET", "instances", [id, _]) if verb == "history" => Ok(Route::Export { id: decode(id)? }),
-            ("DELETE", "instances", []) => Ok(Route::PurgeAll),
-            ("DELETE", "instances", [id]) => Ok(Route::Purge { id: decode(id)? }),
-            ("GET" | "POST" | "DELETE", "entities", _) => Ok(Route::NotYet("entities")),
-            _ => Err(unknown()),
         }
-    }
-}
-
-impl Verb {
-    fn named(word: &str) -> Option<Verb> {
-        match word {
-            "terminate" => Some(Verb::Terminate),
-            "suspend" => Some(Verb::Suspend),
-            "resume" => Some(Verb::Resume),
-            "rewind" => Some(Verb::Rewind),
-            "unpark" => Some(Verb::Unpark),
-            _ => None,
+        if segments.next().is_some() {
+            return Ok(None);
         }
+        let [(one, first), (other, second)] = parameters;
+        Ok(Some([(one, decode(first)?), (other, decode(second)?)]))
     }
 }
 
-fn below_base(path: &str) -> Option<&str> {
-    let (base, tail) = path.split_at_checked(BASE.len())?;
-    if base.eq_ignore_ascii_case(BASE) { tail.strip_prefix('/') } else { None }
-}
+/// The documentation of Durable Functions spells `raiseEvent/Approval&code=XXX`, with no `?`: what follows is a key, not the name. Keys
+/// may hold slashes.
+const KEY_AT_END: &str = "&code=";
 
-/// The routes that are ours alone.
-fn beside_base<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
-    let is = |expected: &str| path.eq_ignore_ascii_case(expected);
-    match method.as_str() {
-        "GET" if is("/healthz") => Some(Route::Health),
-        "GET" if is("/modules") => Some(Route::Modules),
-        "PUT" if is("/modules") => Some(Route::Deploy),
-        "DELETE" => Some(Route::DeleteModule { digest: below_modules(path)? }),
-        "POST" if is("/migrations") => Some(Route::Migrate),
-        "POST" if is("/clock/skip") => Some(Route::SkipClock),
-        _ => None,
-    }
-}
+/// A client that adds paths to a base by mere concatenation, as those of Durable Functions do, can have its key in the base.
+const KEY_IN_FRONT: &str = "code=";
 
-fn below_modules(path: &str) -> Option<&str> {
-    let (modules, digest) = path.split_at_checked("/modules/".len())?;
-    let is_digest = !digest.is_empty() && !digest.contains('/');
-    (modules.eq_ignore_ascii_case("/modules/") && is_digest).then_some(digest)
-}
-
-/// A literal segment as [`WORDS`] spells it; empty where it is none.
-fn word(segment: &str) -> &'static str {
-    WORDS.iter().find(|word| word.eq_ignore_ascii_case(segment)).copied().unwrap_or_default()
+/// A path as it may be shown: whatever looks like a key is left out.
+pub fn without_key(path: &str) -> Cow<'_, str> {
+    let Some((front, rest)) = path.split_once(KEY_IN_FRONT) else { return Cow::Borrowed(path) };
+    let is_at_end = front.ends_with('&');
+    let tail = rest.find('/').filter(|_| !is_at_end).map_or("", |end| &rest[end..]);
+    Cow::Owned(format!("{front}{KEY_IN_FRONT}…{}", without_key(tail)))
 }
 
 /// Each segment is decoded once, so a slash within a name is written `%2F`.
@@ -168,89 +114,102 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, ApiError> {
     percent_decode_str(segment).decode_utf8().map_err(|_| ApiError::bad_path(segment))
 }
 
-/// The documentation of Durable Functions spells `raiseEvent/Approval&code=XXX`, with no `?`: what follows is a key, not the name. Keys
-/// may hold slashes.
-fn without_key(event: &str) -> &str {
-    event.split_once("&code=").map_or(event, |(name, _)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn find(request: &str) -> Option<Route<'_>> {
+    /// The call, and the parts of the path.
+    fn find(request: &str) -> Option<(Call, Vec<String>)> {
         let (method, path) = request.split_once(' ').unwrap();
-        Route::find(&method.parse().unwrap(), path).ok()
+        let route = Route::find(&method.parse().unwrap(), path).ok()?;
+        let parts = route.parameters.into_iter().filter(|(name, _)| !name.is_empty());
+        Some((route.call, parts.map(|(_, value)| value.into_owned()).collect()))
+    }
+
+    fn found(call: Call, parts: &[&str]) -> Option<(Call, Vec<String>)> {
+        Some((call, parts.iter().map(|part| part.to_string()).collect()))
+    }
+
+    fn key(path: &str) -> Option<String> {
+        Route::find(&Method::POST, path).unwrap().key.map(Cow::into_owned)
     }
 
     #[test]
-    fn the_routes_of_durable_functions() {
-        let start =
-            |name: &'static str, id: Option<&'static str>| Route::Start { name: name.into(), id: id.map(Into::into) };
-        assert_eq!(find("POST /runtime/webhooks/durabletask/orchestrators/Select"), Some(start("Select", None)));
-        assert_eq!(
-            find("POST /runtime/webhooks/durabletask/orchestrators/Select/s1"),
-            Some(start("Select", Some("s1")))
-        );
-        assert_eq!(find("GET /runtime/webhooks/durabletask/instances"), Some(Route::List));
-        assert_eq!(find("GET /runtime/webhooks/durabletask/instances/s1"), Some(Route::Status { id: "s1".into() }));
-        let raise = Route::Raise { id: "s1".into(), event: "Approval".into() };
-        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/s1/raiseEvent/Approval"), Some(raise));
-        assert_eq!(find("PUT /modules"), Some(Route::Deploy));
-        assert_eq!(find("GET /modules"), Some(Route::Modules));
-        assert_eq!(find("GET /healthz"), Some(Route::Health));
-    }
-
-    #[test]
-    fn literal_segments_match_in_any_case_and_a_last_slash_is_ignored() {
-        assert_eq!(find("GET /Runtime/WebHooks/DurableTask/Instances/"), Some(Route::List));
-        let raise = Route::Raise { id: "S1".into(), event: "approval".into() };
-        assert_eq!(find("POST /runtime/webhooks/durabletask/INSTANCES/S1/raiseevent/approval/"), Some(raise));
-    }
-
-    #[test]
-    fn segments_are_decoded_once() {
-        let raise = Route::Raise { id: "a b".into(), event: "é/%2F".into() };
-        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/a%20b/raiseEvent/%C3%A9%2F%252F"), Some(raise));
-        assert_eq!(find("GET /runtime/webhooks/durabletask/instances/%FF"), None);
-    }
-
-    #[test]
-    fn a_key_in_the_place_of_the_name_is_no_part_of_it() {
-        let raise = Route::Raise { id: "s1".into(), event: "Approval".into() };
-        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/s1/raiseEvent/Approval&code=a/b=="), Some(raise));
-        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/s1/raiseEvent/&code=XXX"), None);
-    }
-
-    #[test]
-    fn what_is_asked_of_instances() {
-        let id = || "s1".into();
-        let control = |verb| Some(Route::Control { id: id(), verb });
+    fn the_endpoints_of_durable_functions() {
         for (request, route) in [
-            ("POST /runtime/webhooks/durabletask/instances/s1/Terminate", control(Verb::Terminate)),
-            ("POST /runtime/webhooks/durabletask/instances/s1/suspend", control(Verb::Suspend)),
-            ("POST /runtime/webhooks/durabletask/instances/s1/RESUME/", control(Verb::Resume)),
-            ("POST /runtime/webhooks/durabletask/instances/s1/rewind", control(Verb::Rewind)),
-            ("POST /runtime/webhooks/durabletask/instances/s1/unpark", control(Verb::Unpark)),
-            ("POST /runtime/webhooks/durabletask/instances/s1/restart", Some(Route::Restart { id: id() })),
-            ("GET /runtime/webhooks/durabletask/instances/s1/History", Some(Route::Export { id: id() })),
-            ("DELETE /runtime/webhooks/durabletask/instances/s1", Some(Route::Purge { id: id() })),
-            ("DELETE /runtime/webhooks/durabletask/instances/", Some(Route::PurgeAll)),
+            ("POST orchestrators/Select", found(Call::Start, &["Select"])),
+            ("POST orchestrators/Select/s1", found(Call::Start, &["Select", "s1"])),
+            ("GET instances", found(Call::List, &[])),
+            ("GET instances/s1", found(Call::Status, &["s1"])),
+            ("POST instances/s1/raiseEvent/Approval", found(Call::Raise, &["s1", "Approval"])),
+            ("POST instances/s1/Terminate", found(Call::Terminate, &["s1"])),
+            ("POST instances/s1/suspend", found(Call::Suspend, &["s1"])),
+            ("POST instances/s1/RESUME/", found(Call::Resume, &["s1"])),
+            ("POST instances/s1/rewind", found(Call::Rewind, &["s1"])),
+            ("POST instances/s1/restart", found(Call::Restart, &["s1"])),
+            ("DELETE instances/s1", found(Call::Purge, &["s1"])),
+            ("DELETE instances/", found(Call::PurgeMany, &[])),
+            ("GET entities/Counter/a", found(Call::Entities, &["Counter", "a"])),
+            ("POST instances/s1/unpark", found(Call::Unpark, &["s1"])),
+            ("GET instances/s1/History", found(Call::Export, &["s1"])),
         ] {
-            assert_eq!(find(request), route, "{request}");
+            let (method, tail) = request.split_once(' ').unwrap();
+            for mount in [
+                "/runtime/webhooks/durabletask",
+                "/Runtime/WebHooks/DurableTask",
+                "/admin/extensions/DurableTaskExtension",
+                "/durabletask",
+                "/durabletask-py",
+                "/durabletask/code=fermata_1",
+            ] {
+                assert_eq!(find(&format!("{method} {mount}/{tail}")), route, "{mount} {request}");
+            }
         }
     }
 
     #[test]
     fn what_is_ours_alone() {
-        assert_eq!(find("DELETE /Modules/ab12"), Some(Route::DeleteModule { digest: "ab12" }));
-        assert_eq!(find("POST /migrations/"), Some(Route::Migrate));
-        assert_eq!(find("POST /Clock/Skip"), Some(Route::SkipClock));
+        assert_eq!(find("DELETE /Modules/ab12"), found(Call::DeleteModule, &["ab12"]));
+        assert_eq!(find("PUT /modules"), found(Call::Deploy, &[]));
+        assert_eq!(find("GET /modules/"), found(Call::Modules, &[]));
+        assert_eq!(find("POST /migrations/"), found(Call::Migrate, &[]));
+        assert_eq!(find("POST /Clock/Skip"), found(Call::SkipClock, &[]));
+        assert_eq!(find("GET /healthz"), found(Call::Health, &[]));
     }
 
     #[test]
-    fn what_comes_later_is_known() {
-        assert_eq!(find("GET /runtime/webhooks/durabletask/entities/Counter/a"), Some(Route::NotYet("entities")));
+    fn segments_are_decoded_once() {
+        let raise = found(Call::Raise, &["a b", "é/%2F"]);
+        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/a%20b/raiseEvent/%C3%A9%2F%252F"), raise);
+        assert_eq!(find("GET /runtime/webhooks/durabletask/instances/%FF"), None);
+    }
+
+    #[test]
+    fn a_path_may_hold_a_key() {
+        for (path, expected) in [
+            ("/runtime/webhooks/durabletask/instances/s1/raiseEvent/Approval&code=a/b==", Some("a/b==")),
+            ("/durabletask/code=k1/instances/s1/raiseEvent/Approval", Some("k1")),
+            ("/durabletask/instances/s1/raiseEvent/Approval", None),
+        ] {
+            assert_eq!(key(path).as_deref(), expected);
+            let Route { parameters, .. } = Route::find(&Method::POST, path).unwrap();
+            assert_eq!(parameters[1], ("eventName", "Approval".into()));
+        }
+        assert_eq!(find("POST /runtime/webhooks/durabletask/instances/s1/raiseEvent/&code=XXX"), None);
+        assert_eq!(find("GET /code=k1/modules"), None);
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        for (path, shown) in [
+            ("/instances/s1", "/instances/s1"),
+            ("/instances/s1&code=a/b", "/instances/s1&code=…"),
+            ("/durabletask/code=k1/instances/s1", "/durabletask/code=…/instances/s1"),
+            ("/durabletask/code=k1/instances/s1&code=k2", "/durabletask/code=…/instances/s1&code=…"),
+            ("/durabletask/code=k1", "/durabletask/code=…"),
+        ] {
+            assert_eq!(without_key(path), shown);
+        }
     }
 
     #[test]
@@ -258,8 +217,10 @@ mod tests {
         for request in [
             "GET /",
             "GET /runtime/webhooks/durabletask",
+            "GET /runtime/webhooks/durabletask/code=k",
             "GET /runtime/webhooks/durabletaskx/instances",
             "GET /runtime/webhooks/durabletask/instances//raiseEvent",
+            "GET /runtime/webhooks/durabletask/instances//",
             "GET /runtime/webhooks/durabletask/orchestrators/Select",
             "PUT /runtime/webhooks/durabletask/instances/s1",
             "POST /runtime/webhooks/durabletask/instances/s1/raiseEvent",

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::Api;
+use super::answer::Answer;
 use super::error::ApiError;
-use super::{Answer, Api};
 use crate::dispatcher::Dispatcher;
 use crate::limits::HttpLimits;
 
@@ -35,38 +38,68 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Serves until `shutdown`, then finishes the requests under way and closes the dispatcher: what was acknowledged is durable, and nothing is
 /// under way any more on return.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<(TcpListener, Api)>,
     dispatcher: Arc<Dispatcher>,
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let http = http(&limits);
-    let drain_time = limits.drain_time;
-    let api = Arc::new(Api { dispatcher: dispatcher.clone(), limits, address: listener.local_addr()? });
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            stream = accept(&listener) => {
-                let api = api.clone();
-                let service = service_fn(move |request| {
-                    let api = api.clone();
-                    async move { Ok::<_, Infallible>(or_internal(api.answer(request)).await) }
-                });
-                connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), service)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
+    let graceful = Arc::new(GracefulShutdown::new());
+    let (give_up, _) = watch::channel(());
+    let common = Arc::new(Common {
+        http: http(&limits),
+        graceful: graceful.clone(),
+        give_up: give_up.clone(),
+        places: Arc::new(Semaphore::new(limits.connections)),
+    });
+    let mut loops = JoinSet::new();
+    for (listener, api) in listeners {
+        loops.spawn(accept_all(listener, Arc::new(api), common.clone()));
     }
-    drop(listener);
-    if tokio::time::timeout(drain_time, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests still under way after {} s are given up", drain_time.as_secs_f32());
+    drop(common);
+    shutdown.await;
+    // Nothing listens any more, and the connections there are go on.
+    loops.shutdown().await;
+    let graceful = Arc::into_inner(graceful).expect("only the loops shared it");
+    if tokio::time::timeout(limits.drain_time, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests still under way after {} s are given up", limits.drain_time.as_secs_f32());
     }
-    connections.shutdown().await;
+    give_up.send_replace(());
+    give_up.closed().await;
     dispatcher.close().await;
     Ok(())
+}
+
+/// What the listeners share.
+struct Common {
+    http: http1::Builder,
+    graceful: Arc<GracefulShutdown>,
+    /// Ends every connection.
+    give_up: watch::Sender<()>,
+    /// One for each connection that there may be.
+    places: Arc<Semaphore>,
+}
+
+/// Takes what connects. Where there are as many connections as there may be, the next one waits until one ends.
+async fn accept_all(listener: TcpListener, api: Arc<Api>, common: Arc<Common>) {
+    loop {
+        let Ok(place) = common.places.clone().acquire_owned().await else { return };
+        let (stream, peer) = accept(&listener).await;
+        let api = api.clone();
+        let service = service_fn(move |request| {
+            let api = api.clone();
+            async move { Ok::<_, Infallible>(or_internal(api.answer(request, peer.ip())).await) }
+        });
+        let connection = common.graceful.watch(common.http.serve_connection(TokioIo::new(stream), service));
+        let mut given_up = common.give_up.subscribe();
+        tokio::spawn(async move {
+            // A client that hangs up, or breaks the protocol, is its own affair.
+            tokio::select! {
+                _ = connection => {}
+                _ = given_up.changed() => {}
+            }
+            drop(place);
+        });
+    }
 }
 
 fn http(limits: &HttpLimits) -> http1::Builder {
@@ -80,13 +113,13 @@ fn http(limits: &HttpLimits) -> http1::Builder {
 }
 
 /// The next connection. An error never ends the loop, and never makes it spin.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and complete: waiting for more to send only delays them.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) if is_of_client(&error) => {}
             Err(error) => {

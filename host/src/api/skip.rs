@@ -1,15 +1,15 @@
 //! The clock of a host that is tried out.
 
 use hyper::StatusCode;
-use hyper::http::request::Parts;
 
+use super::answer::{Handled, empty};
 use super::error::ApiError;
-use super::{Api, Handled, empty, query};
+use super::{Api, Asked, query};
 
 impl Api {
     /// Moves the host's clock forward, so that what takes days can be tried in a minute.
-    pub fn skip_clock(&self, head: &Parts) -> Handled {
-        let span = query::seconds(head.uri.query().unwrap_or_default())?;
+    pub(super) fn skip_clock(&self, asked: &Asked<'_>) -> Handled {
+        let span = query::seconds(asked.query())?;
         if self.dispatcher.skip(span) { Ok(empty(StatusCode::NO_CONTENT)) } else { Err(ApiError::clock_stands_fast()) }
     }
 }

@@ -3,24 +3,15 @@
 use std::fmt;
 
 use fermata_replay::{Payload, RuntimeStatus};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
 use super::history::{self, Event};
+use super::links::Links;
 use super::query::Show;
-use super::route::BASE;
 use super::tasks::{self, Open};
 use super::time::{Micros, Seconds};
 use crate::dispatcher::{HistoryView, InstanceView, Output};
 use crate::store::ModuleInfo;
-
-/// What stands for itself in a path: the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The address of an instance.
-pub fn instance_url(authority: &str, id: &str) -> String {
-    format!("http://{authority}{BASE}/instances/{}", utf8_percent_encode(id, ENCODED))
-}
 
 /// Where to go with an instance that was started.
 #[derive(Serialize)]
@@ -40,12 +31,13 @@ pub struct Management<'a> {
 struct Link<'a> {
     instance: &'a str,
     tail: &'static str,
+    links: &'a Links,
 }
 
 impl<'a> Management<'a> {
     /// `instance` is the address of the instance. Words in braces are for the client to fill in.
-    pub fn new(id: &'a str, instance: &'a str) -> Management<'a> {
-        let link = |tail| Link { instance, tail };
+    pub fn new(id: &'a str, instance: &'a str, links: &'a Links) -> Management<'a> {
+        let link = |tail| Link { instance, tail, links };
         Management {
             id,
             status_query_get_uri: link(""),
@@ -62,8 +54,7 @@ impl<'a> Management<'a> {
 
 impl fmt::Display for Link<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.instance)?;
-        f.write_str(self.tail)
+        write!(f, "{}{}{}", self.instance, self.tail, self.links.key_after(self.tail.contains('?')))
     }
 }
 
@@ -298,13 +289,17 @@ mod tests {
 
     #[test]
     fn the_links_of_an_instance() {
-        let url = instance_url("localhost:7071", "a b/é&1");
-        assert_eq!(url, "http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%2F%C3%A9%261");
-        let links = serde_json::to_value(Management::new("a b/é&1", &url)).unwrap();
-        assert_eq!(links["id"], "a b/é&1");
-        assert_eq!(links["statusQueryGetUri"], url);
-        assert_eq!(links["sendEventPostUri"], format!("{url}/raiseEvent/{{eventName}}"));
-        assert_eq!(links["rewindPostUri"], format!("{url}/rewind?reason={{text}}"));
-        assert_eq!(links.as_object().unwrap().len(), 9);
+        let links = Links { origin: "http://localhost:7071".into(), key: None };
+        let url = links.instance("a b/é&1");
+        let body = serde_json::to_value(Management::new("a b/é&1", &url, &links)).unwrap();
+        assert_eq!(body["id"], "a b/é&1");
+        assert_eq!(body["statusQueryGetUri"], url);
+        assert_eq!(body["sendEventPostUri"], format!("{url}/raiseEvent/{{eventName}}"));
+        assert_eq!(body["rewindPostUri"], format!("{url}/rewind?reason={{text}}"));
+        assert_eq!(body.as_object().unwrap().len(), 9);
+        let links = Links { key: Some("k".into()), ..links };
+        let body = serde_json::to_value(Management::new("i", "http://f/i", &links)).unwrap();
+        assert_eq!(body["statusQueryGetUri"], "http://f/i?code=k");
+        assert_eq!(body["terminatePostUri"], "http://f/i/terminate?reason={text}&code=k");
     }
 }

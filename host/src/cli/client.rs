@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -26,6 +26,7 @@ pub struct Client {
     host: String,
     port: u16,
     authority: String,
+    key: Option<HeaderValue>,
 }
 
 /// An answer with a status of success.
@@ -41,7 +42,8 @@ pub fn encode(text: &str) -> PercentEncode<'_> {
 }
 
 impl Client {
-    pub fn new(url: &str) -> Result<Client, Failure> {
+    /// `key`: what the host lets in; none for one that needs none.
+    pub fn new(url: &str, key: Option<&str>) -> Result<Client, Failure> {
         let wrong = |why: &str| Failure::new(Exit::Usage, anyhow!("the URL {url:?} {why}"));
         let uri: Uri = url.parse().map_err(|_| wrong("is not valid"))?;
         let authority = uri.authority().ok_or_else(|| wrong("names no host: write http://HOST:PORT"))?;
@@ -51,7 +53,9 @@ impl Client {
         if !matches!(uri.path(), "" | "/") {
             return Err(wrong("has a path: write http://HOST:PORT alone"));
         }
+        let no_key = |_| Failure::new(Exit::Usage, anyhow!("the key holds characters that no key has"));
         Ok(Client {
+            key: key.map(HeaderValue::try_from).transpose().map_err(no_key)?,
             url: url.to_owned(),
             // An IPv6 address stands in brackets in a URL, and nowhere else.
             host: authority.host().trim_matches(['[', ']']).to_owned(),
@@ -66,7 +70,7 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: Bytes) -> Result<Reply, Failure> {
         let mut request = self.request(Method::POST, path, body)?;
-        request.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.send(request).await
     }
 
@@ -79,7 +83,10 @@ impl Client {
     }
 
     pub fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
-        let request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
+        if let Some(key) = &self.key {
+            request = request.header("x-functions-key", key);
+        }
         Ok(request.body(Full::new(body)).context("the request can not be made")?)
     }
 
@@ -130,11 +137,11 @@ mod tests {
 
     #[test]
     fn urls_of_hosts() {
-        let client = Client::new("http://[::1]:7071/").unwrap();
+        let client = Client::new("http://[::1]:7071/", None).unwrap();
         assert_eq!((&*client.host, client.port, &*client.authority), ("::1", 7071, "[::1]:7071"));
-        assert_eq!(Client::new("http://example.org").unwrap().port, 80);
+        assert_eq!(Client::new("http://example.org", None).unwrap().port, 80);
         for url in ["", "localhost:7071", "https://localhost", "http://localhost/api", "/"] {
-            assert_eq!(Client::new(url).err().map(|failure| failure.exit()), Some(Exit::Usage), "{url}");
+            assert_eq!(Client::new(url, None).err().map(|failure| failure.exit()), Some(Exit::Usage), "{url}");
         }
     }
 }

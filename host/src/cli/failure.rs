@@ -16,6 +16,8 @@ pub enum Exit {
     /// The module does not fit the history.
     Diverges = 3,
     NotFound = 4,
+    /// The host needs a key, or another one.
+    Forbidden = 5,
     /// The id is taken, the instance has ended, or it is not in a state for what was asked.
     Conflict = 6,
     /// No host answers, or it can not now.
@@ -57,6 +59,7 @@ impl Failure {
     pub fn of_refusal(status: StatusCode, body: &[u8]) -> Failure {
         let exit = match status {
             StatusCode::NOT_FOUND => Exit::NotFound,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Forbidden,
             StatusCode::CONFLICT | StatusCode::GONE => Exit::Conflict,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => {
                 Exit::Unavailable

@@ -1,20 +1,23 @@
-//! The `fermata` command. Apart from `serve`, `build` and `replay` it talks HTTP like anyone else.
+//! The `fermata` command. Apart from `serve`, `build`, `replay` and `key` it talks HTTP like anyone else.
 //!
 //! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
 //!
 //! - [`serve`]: the host itself; [`build`]: modules from source
-//! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
+//! - [`key`]: who may ask a host
+//! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`], [`binding`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
 //!   answers are shown to people
 //! - [`replay`]: a history outside its host
 //! - [`duration`]: lengths of time on the command line
 //! - [`failure`]: why a command failed
 
+mod binding;
 mod build;
 mod client;
 mod control;
 mod duration;
 mod failure;
 mod instances;
+mod key;
 mod migrate;
 mod modules;
 mod replay;
@@ -38,8 +41,9 @@ First steps:
   fermata raise s1 Event2 true
   fermata status s1
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the module does not fit the history, 4 not found, 6 conflict (the id is
-taken, the instance has ended or is in a wrong state), 7 unavailable (no host answers, or it is busy).";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the module does not fit the history, 4 not found, 5 no key or
+none that is good for this, 6 conflict (the id is taken, the instance has ended or is in a wrong state), 7 unavailable
+(no host answers, or it is busy).";
 
 /// A durable orchestrator: functions compiled to WebAssembly, suspended and resumed by replay, fed by HTTP events.
 #[derive(Parser)]
@@ -70,6 +74,8 @@ enum Command {
     Export(replay::Export),
     Replay(replay::Replay),
     Skip(skip::Skip),
+    Key(key::KeyCommand),
+    Binding(binding::Binding),
 }
 
 /// Which host to ask, and how to show its answer.
@@ -78,6 +84,9 @@ struct Remote {
     /// Where the host listens.
     #[arg(long, env = "FERMATA_URL", default_value = "http://127.0.0.1:7071", global = true)]
     url: String,
+    /// The key to ask with, where the host needs one.
+    #[arg(long, env = "FERMATA_KEY", hide_env_values = true, global = true)]
+    key: Option<String>,
     /// How to print the answer; json is what the host sent.
     #[arg(short, long, value_enum, default_value_t = Format::Text, global = true)]
     output: Format,
@@ -91,7 +100,7 @@ enum Format {
 
 impl Remote {
     fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.url)
+        Client::new(&self.url, self.key.as_deref())
     }
 
     fn is_json(&self) -> bool {
@@ -115,6 +124,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => Ok(serve.run()?),
         Command::Build(build) => Ok(build.run()?),
         Command::Replay(replay) => replay.run(),
+        Command::Key(key) => key.run(),
         Command::Deploy(deploy) => ask(deploy.run()),
         Command::Modules(modules) => ask(modules.run()),
         Command::Start(start) => ask(start.run()),
@@ -131,6 +141,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Migrate(migrate) => ask(migrate.run()),
         Command::Export(export) => ask(export.run()),
         Command::Skip(skip) => ask(skip.run()),
+        Command::Binding(binding) => ask(binding.run()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `fermata serve`: the host itself.
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +9,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fermata_replay::Span;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::duration;
+use crate::api::{Api, Door, Outside, Sites};
 use crate::clock::{Clock, SkippingClock, SystemClock};
 use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::Engine;
+use crate::keys::Keys;
 use crate::limits::{GuestLimits, HttpLimits};
 use crate::store::embedded::Embedded;
 use crate::{api, store};
@@ -27,6 +30,7 @@ Examples:
   fermata serve
   fermata serve --modules target/guests --data /var/lib/fermata
   fermata serve --listen 127.0.0.1:0 --modules budget-approval.wasm --residency 10000
+  fermata serve --listen 0.0.0.0:7071 --public-url https://fermata.example.org --trusted-proxy 10.0.0.0/8
   fermata serve --activity Charge=http://127.0.0.1:9000/charge --activity-limit Charge=4 --retain-age 30d
 
 The log goes to standard error; FERMATA_LOG chooses what is in it: FERMATA_LOG=debug, FERMATA_LOG=warn,fermata::store=debug.
@@ -65,9 +69,23 @@ pub struct Serve {
     /// restart the host goes by the machine's clock again.
     #[arg(long, hide_short_help = true)]
     skippable_clock: bool,
-    /// Listen on an address that others can reach, although anybody who reaches it may do anything.
+    /// Check no keys: anybody who reaches the host may do anything.
     #[arg(long)]
     insecure_no_auth: bool,
+    /// A second address, of this machine alone, where no key is needed although the host has keys: for the clients of Durable Functions,
+    /// which send none there.
+    #[arg(long, value_name = "ADDR:PORT", env = "FERMATA_LISTEN_LOCAL")]
+    listen_local: Option<String>,
+    /// A name under which a host without keys may be asked, besides addresses and localhost. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// The host's address for everybody, as in https://fermata.example.org: links lead there.
+    #[arg(long, value_name = "URL", env = "FERMATA_PUBLIC_URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// A proxy, or a network of them, that may say where a request was sent to (Forwarded, X-Forwarded-Host, X-Forwarded-Proto). May be
+    /// repeated.
+    #[arg(long, value_name = "ADDR|NETWORK", value_parser = proxy)]
+    trusted_proxy: Vec<IpNet>,
 }
 
 impl Serve {
@@ -79,30 +97,60 @@ impl Serve {
 
     async fn serve(self) -> Result<()> {
         let stop = StopSignals::listen().context("signals can not be listened to")?;
-        let listener = self.bind().await?;
+        let _ = rlimit::increase_nofile_limit(OPEN_FILES);
+        let keys = Arc::new(Keys::open(&self.data)?);
+        let addresses = resolve(&self.listen).await?;
+        let door = self.door(&addresses, &keys)?;
+        let listener = bind(&addresses).await?;
         let address = listener.local_addr()?;
+        let local = self.bind_local().await?;
         let dispatcher = self.open().await?;
         self.deploy(&dispatcher).await?;
-        self.banner(&dispatcher, address);
-        api::serve(listener, dispatcher, HttpLimits::default(), stop.first()).await?;
+        let mut listeners = vec![(listener, self.api(&dispatcher, address, door))];
+        let local_address = local.as_ref().map(TcpListener::local_addr).transpose()?;
+        if let Some((local, address)) = local.zip(local_address) {
+            listeners.push((local, self.api(&dispatcher, address, Door::Local(self.sites()))));
+        }
+        self.banner(&dispatcher, address, local_address, &keys);
+        api::serve(listeners, dispatcher, HttpLimits::default(), stop.first()).await?;
         tracing::info!("stopped; everything acknowledged is durable");
         Ok(())
     }
 
-    async fn bind(&self) -> Result<TcpListener> {
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&self.listen)
-            .await
-            .with_context(|| format!("{:?} is no address to listen on: write ADDR:PORT", self.listen))?
-            .collect();
-        if let Some(reachable) = addresses.iter().find(|address| !address.ip().is_loopback())
-            && !self.insecure_no_auth
-        {
+    async fn bind_local(&self) -> Result<Option<TcpListener>> {
+        let Some(listen) = &self.listen_local else { return Ok(None) };
+        let addresses = resolve(listen).await?;
+        if let Some(address) = reachable(&addresses) {
+            bail!("{address} can be reached from other machines: --listen-local is for 127.0.0.1 or [::1]");
+        }
+        bind(&addresses).await.map(Some)
+    }
+
+    /// Who is let in where the host listens. What others can reach is not open by accident.
+    fn door(&self, addresses: &[SocketAddr], keys: &Arc<Keys>) -> Result<Door> {
+        if self.insecure_no_auth {
+            return Ok(Door::Open);
+        }
+        let Some(address) = reachable(addresses) else { return Ok(Door::KeysOrLocal(keys.clone(), self.sites())) };
+        if keys.current().is_none_or(|keys| keys.is_empty()) {
             bail!(
-                "{reachable} can be reached from other machines, and this host does not check keys yet: listen on 127.0.0.1, \
-                 or give --insecure-no-auth to let anybody who reaches it do anything"
+                "{address} can be reached from other machines, and there is no key yet: make one with `fermata key create NAME --data {}`, \
+                 or listen on 127.0.0.1, or give --insecure-no-auth to let anybody who reaches it do anything",
+                self.data.display()
             );
         }
-        TcpListener::bind(&*addresses).await.with_context(|| format!("can not listen on {}", self.listen))
+        Ok(Door::Keys(keys.clone()))
+    }
+
+    fn sites(&self) -> Sites {
+        let ours = self.public_url.as_deref().and_then(|url| url.parse::<hyper::Uri>().ok());
+        let ours = ours.and_then(|url| url.host().map(str::to_owned));
+        Sites { names: self.allow_host.iter().cloned().chain(ours).collect() }
+    }
+
+    fn api(&self, dispatcher: &Arc<Dispatcher>, listening: SocketAddr, door: Door) -> Api {
+        let outside = Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() };
+        Api { dispatcher: dispatcher.clone(), limits: HttpLimits::default(), door, outside, listening }
     }
 
     async fn open(&self) -> Result<Arc<Dispatcher>> {
@@ -141,16 +189,12 @@ impl Serve {
     }
 
     /// Says what runs where. Its last line is for programs too.
-    fn banner(&self, dispatcher: &Dispatcher, address: SocketAddr) {
+    fn banner(&self, dispatcher: &Dispatcher, address: SocketAddr, local: Option<SocketAddr>, keys: &Keys) {
         let modules = dispatcher.modules();
         let residency = match self.residency {
             Residency::Always => "every waiting orchestrator stays in memory".to_owned(),
             Residency::Never => "waiting orchestrators leave memory at once".to_owned(),
             Residency::UpTo(guests) => format!("up to {guests} waiting orchestrators stay in memory"),
-        };
-        let keys = match address.ip().is_loopback() {
-            true => "none needed: only this machine reaches this address",
-            false => "NONE CHECKED: whoever reaches this address may do anything",
         };
         let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
         eprintln!("Fermata {}", env!("CARGO_PKG_VERSION"));
@@ -168,8 +212,19 @@ impl Serve {
         if self.skippable_clock {
             eprintln!("  clock          FOR TRYING THINGS OUT: `fermata skip` moves it forward");
         }
-        eprintln!("  keys           {keys}");
+        eprintln!("  keys           {}", self.who_is_let_in(keys));
+        if let Some(local) = local {
+            eprintln!("  without a key  on http://{local}, which only this machine reaches");
+        }
         eprintln!("listening on http://{address}");
+    }
+
+    fn who_is_let_in(&self, keys: &Keys) -> String {
+        match keys.current() {
+            _ if self.insecure_no_auth => "NONE CHECKED: whoever reaches this address may do anything".to_owned(),
+            None => "none needed: only this machine reaches this address, and no key was made yet".to_owned(),
+            Some(keys) => format!("needed; there are {}", keys.len()),
+        }
     }
 
     /// What becomes of instances that have ended.
@@ -181,6 +236,40 @@ impl Serve {
             bounds => format!("instances that have ended, {}", bounds.join(", ")),
         }
     }
+}
+
+async fn resolve(listen: &str) -> Result<Vec<SocketAddr>> {
+    let addresses = tokio::net::lookup_host(listen).await;
+    Ok(addresses.with_context(|| format!("{listen:?} is no address to listen on: write ADDR:PORT"))?.collect())
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<TcpListener> {
+    let shown = || addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    TcpListener::bind(addresses).await.with_context(|| format!("can not listen on {}", shown()))
+}
+
+/// The first of these addresses that other machines can reach.
+fn reachable(addresses: &[SocketAddr]) -> Option<&SocketAddr> {
+    addresses.iter().find(|address| !address.ip().is_loopback())
+}
+
+/// How many files and connections may be open, where the system lets it be so many.
+const OPEN_FILES: u64 = 1 << 20;
+
+/// Checks `--public-url`: scheme, host and port, and no more.
+fn public_url(text: &str) -> Result<String, String> {
+    let url: hyper::Uri = text.parse().map_err(|_| format!("{text:?} is no URL"))?;
+    let is_plain = matches!(url.path(), "" | "/") && url.query().is_none();
+    match (url.scheme_str(), url.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority)) if is_plain => Ok(format!("{scheme}://{authority}")),
+        _ => Err("write http://HOST:PORT or https://HOST, without a path".into()),
+    }
+}
+
+/// Checks `--trusted-proxy`.
+fn proxy(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| alone()).map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
 }
 
 /// Checks `--activity`, which takes effect later.
@@ -272,6 +361,21 @@ impl StopSignals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn public_urls_have_no_path() {
+        assert_eq!(public_url("https://f.example/"), Ok("https://f.example".into()));
+        for wrong in ["", "f.example", "ftp://f.example", "https://f.example/a", "https://f.example?a", "/"] {
+            assert!(public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        assert_eq!(proxy("10.0.0.1").unwrap().to_string(), "10.0.0.1/32");
+        assert_eq!(proxy("fd00::/8").unwrap().to_string(), "fd00::/8");
+        assert!(proxy("proxy").is_err());
+    }
 
     #[test]
     fn folders_give_their_modules_by_name() {

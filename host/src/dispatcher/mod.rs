@@ -227,6 +227,11 @@ impl Dispatcher {
         self.store.poisoned()
     }
 
+    /// The time by the host's clock.
+    pub fn now(&self) -> fermata_replay::Timestamp {
+        self.clock.now()
+    }
+
     /// How many instances are in memory: those that have something to do, and those whose guest is resident.
     pub fn in_memory(&self) -> usize {
         self.partitions.iter().map(|partition| lock(partition).slots.len()).sum()

@@ -67,6 +67,11 @@ impl Dispatcher {
         Ok(None)
     }
 
+    /// The name of the orchestrator that an instance runs; none where there is no such instance.
+    pub async fn orchestrator_of(&self, id: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.store.find(id).await?.map(|instance| instance.name))
+    }
+
     /// Instances in the order of creation, without input, output and history.
     pub async fn list(&self, filter: Filter) -> Result<Page, StoreError> {
         self.store.list(filter).await

@@ -1,0 +1,144 @@
+//! Where links lead: to the host as the client knows it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
+use ipnet::IpNet;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::error::ApiError;
+use super::mount::BASE;
+
+/// What stands for itself in a path: the unreserved characters of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// How the host is reached from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Its address for everybody, such as `https://fermata.example.org`; where there is none, links lead where each request came from.
+    pub url: Option<String>,
+    /// Who may say which address a request was sent to.
+    pub proxies: Vec<IpNet>,
+}
+
+/// Where the links of one answer lead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Links {
+    /// Scheme and authority.
+    pub origin: String,
+    /// Goes into each link, where the client asked for that.
+    pub key: Option<String>,
+}
+
+impl Outside {
+    /// Scheme and authority for who sent this request from `peer`. `listening` is where the host listens: for a request that does not say
+    /// which host it meant.
+    pub fn origin(&self, head: &Parts, peer: IpAddr, listening: &str) -> Result<String, ApiError> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let trusted = self.proxies.iter().any(|proxies| proxies.contains(&peer.to_canonical()));
+        let (scheme, host) = if trusted { forwarded(&head.headers) } else { (None, None) };
+        let scheme = if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) { "https" } else { "http" };
+        let asked = head.uri.authority().map(|authority| Cow::Borrowed(authority.as_str()));
+        let host = host.map(Cow::Owned).or(asked).or_else(|| last(&head.headers, HOST).map(Cow::Borrowed));
+        let Some(host) = host.filter(|host| !host.is_empty()) else { return Ok(format!("{scheme}://{listening}")) };
+        match host.parse::<Authority>() {
+            Ok(authority) if !authority.as_str().contains('@') => Ok(format!("{scheme}://{authority}")),
+            _ => Err(ApiError::bad_host(&host)),
+        }
+    }
+}
+
+impl Links {
+    /// The address of an instance, without the key.
+    pub fn instance(&self, id: &str) -> String {
+        format!("{}{BASE}/instances/{}", self.origin, utf8_percent_encode(id, ENCODED))
+    }
+
+    /// What is to be added to a link that has a query already, or has none.
+    pub fn key_after(&self, has_query: bool) -> String {
+        let joint = if has_query { '&' } else { '?' };
+        self.key.as_ref().map(|key| format!("{joint}code={}", utf8_percent_encode(key, ENCODED))).unwrap_or_default()
+    }
+}
+
+/// The scheme and the host that the nearest proxy was asked for: what stands in front of it may be anybody's word. RFC 7239, else the older
+/// headers.
+fn forwarded(headers: &HeaderMap) -> (Option<String>, Option<String>) {
+    let Some(forwarded) = last(headers, FORWARDED) else {
+        let value = |name| last(headers, name).map(str::to_owned);
+        return (value(FORWARDED_PROTO), value(FORWARDED_HOST));
+    };
+    let value = |wanted: &str| {
+        let mut pairs = forwarded.split(';').filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
+    };
+    (value("proto"), value("host"))
+}
+
+/// The last value of a header that may be a list, or come more than once.
+fn last(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let value = headers.get_all(name).iter().next_back()?.to_str().unwrap_or("?");
+    value.rsplit(',').next().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 1, 1));
+
+    fn origin(peer: IpAddr, headers: &[(&str, &str)]) -> Result<String, &'static str> {
+        let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        let outside = Outside { url: None, proxies: vec!["10.0.0.0/24".parse().unwrap()] };
+        let head = request.body(()).unwrap().into_parts().0;
+        outside.origin(&head, peer, "127.0.0.1:7071").map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn links_lead_where_the_request_was_sent() {
+        assert_eq!(origin(CLIENT, &[("host", "fermata:80")]), Ok("http://fermata:80".into()));
+        assert_eq!(origin(CLIENT, &[]), Ok("http://127.0.0.1:7071".into()));
+        for host in ["a b", "a/b", "user@host", "[", "é"] {
+            assert_eq!(origin(CLIENT, &[("host", host)]), Err("bad-host"), "{host}");
+        }
+        let head = Request::get("/").header("host", "inside").body(()).unwrap().into_parts().0;
+        let outside = Outside { url: Some("https://f.example".into()), proxies: vec![] };
+        assert_eq!(outside.origin(&head, CLIENT, "").unwrap(), "https://f.example");
+    }
+
+    #[test]
+    fn a_proxy_is_believed_only_where_it_is_trusted() {
+        let host = ("host", "inside:7071");
+        let sent = [host, ("x-forwarded-host", "f.example"), ("x-forwarded-proto", "https")];
+        assert_eq!(origin(PROXY, &sent), Ok("https://f.example".into()));
+        assert_eq!(origin(CLIENT, &sent), Ok("http://inside:7071".into()));
+        let mapped = "::ffff:10.0.0.1".parse().unwrap();
+        assert_eq!(origin(mapped, &sent), Ok("https://f.example".into()));
+        let forged = [host, ("x-forwarded-host", "evil.example, f.example"), ("x-forwarded-proto", "http, https")];
+        assert_eq!(origin(PROXY, &forged), Ok("https://f.example".into()));
+        let standard = [host, ("forwarded", "for=1;host=evil, for=2;Host=\"f.example:8443\"; proto=https")];
+        assert_eq!(origin(PROXY, &standard), Ok("https://f.example:8443".into()));
+        assert_eq!(origin(PROXY, &[host, ("x-forwarded-proto", "javascript")]), Ok("http://inside:7071".into()));
+    }
+
+    #[test]
+    fn a_link_has_a_key_only_where_it_was_asked_for() {
+        let links = Links { origin: "http://f".into(), key: None };
+        assert_eq!(links.instance("a b/é"), "http://f/runtime/webhooks/durabletask/instances/a%20b%2F%C3%A9");
+        assert_eq!(links.key_after(true), "");
+        let links = Links { key: Some("k&1".into()), ..links };
+        assert_eq!((&*links.key_after(true), &*links.key_after(false)), ("&code=k%261", "?code=k%261"));
+    }
+}
