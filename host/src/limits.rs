@@ -59,6 +59,8 @@ impl Default for GuestLimits {
 pub struct HttpLimits {
     /// Connections at a time; further ones wait.
     pub connections: usize,
+    /// Instances that are watched, or waited for, at a time.
+    pub watches: usize,
     /// A request's body, bytes.
     pub body_bytes: usize,
     /// The body of a module upload, bytes.
@@ -75,6 +77,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         HttpLimits {
             connections: 16_384,
+            watches: 10_000,
             body_bytes: 1 << 20,
             module_bytes: 64 << 20,
             head_time: Duration::from_secs(30),

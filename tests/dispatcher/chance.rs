@@ -219,7 +219,7 @@ async fn raise(
     let name = *rng.choice(&["item", "amount", "noise"]).unwrap();
     let (now, known) = (told.tick(), told.started.lock().unwrap().contains_key(id));
     match dispatcher.raise(id, name, payload(&event.to_string())).await {
-        Ok(()) => {
+        Ok(_) => {
             told.raised.lock().unwrap().entry(id.to_owned()).or_default().push((now, event));
             if !plan.again && plan.read_faults == 0 {
                 let key = store.find(id).await.unwrap().unwrap().key;

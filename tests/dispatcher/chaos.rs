@@ -307,7 +307,7 @@ async fn raise(world: &World, dispatcher: &Arc<Dispatcher>, id: String, event: u
     }
     let before = world.key(&id).await;
     match dispatcher.raise(&id, name, payload(&event.to_string())).await {
-        Ok(()) => {
+        Ok(_) => {
             let key = world.key(&id).await.filter(|key| before == Some(*key));
             world.told.lock().unwrap().raised.push(Raised { event, id, key });
         }

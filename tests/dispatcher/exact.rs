@@ -32,8 +32,7 @@ async fn an_event_acknowledged_after_one_that_failed_keeps_its_place() {
         let third = raise(3);
         pause().await;
         store.let_pass(None);
-        assert_eq!(second.await.unwrap(), Ok(()));
-        assert_eq!(third.await.unwrap(), Ok(()));
+        assert!(second.await.unwrap().unwrap() < third.await.unwrap().unwrap(), "their order");
         dispatcher.raise("i", "item", payload("4")).await.unwrap();
 
         rests(&store, &dispatcher).await;

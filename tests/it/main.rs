@@ -10,6 +10,7 @@ mod errors;
 mod failures;
 mod generations;
 mod kills;
+mod live;
 mod migrations;
 mod operation;
 mod payloads;

@@ -36,6 +36,40 @@ pub struct Settings {
     arguments: Vec<String>,
 }
 
+/// Server-sent events.
+pub struct Events {
+    lines: std::io::Lines<BufReader<Box<dyn std::io::Read>>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    pub name: String,
+    pub id: String,
+    pub data: Value,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let (mut event, mut data) = (Event::default(), String::new());
+        loop {
+            let line = self.lines.next()?.ok()?;
+            match line.split_once(": ") {
+                Some(("event", name)) => event.name = name.into(),
+                Some(("id", id)) => event.id = id.into(),
+                Some(("data", line)) => data.push_str(line),
+                _ if line.is_empty() && !data.is_empty() => {
+                    event.data = serde_json::from_str(&data).expect("data is JSON");
+                    return Some(event);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 /// An answer: status, headers of interest, body.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -44,6 +78,7 @@ pub struct Answer {
     pub retry_after: Option<String>,
     pub content_type: Option<String>,
     pub body: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -241,6 +276,16 @@ impl Host {
         Answer::of(self.agent.get(self.url(path)).call())
     }
 
+    /// The events of a stream, as they come, until it ends. `last`: the id of the last one that was seen before.
+    pub fn stream(&self, path: &str, last: &str) -> Events {
+        let answer = self.agent.get(self.url(path)).header("Last-Event-ID", last).call();
+        let answer = answer.unwrap_or_else(|error| panic!("the host did not answer: {error}"));
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let body: Box<dyn std::io::Read> = Box::new(answer.into_body().into_reader());
+        Events { lines: BufReader::new(body).lines() }
+    }
+
     pub fn post(&self, path: &str, body: &str) -> Answer {
         self.post_as(path, "application/json", body.as_bytes())
     }
@@ -277,9 +322,16 @@ impl Answer {
         let mut answer = answer.unwrap_or_else(|error| panic!("the host did not answer: {error}"));
         let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (location, retry_after, content_type) = (header("location"), header("retry-after"), header("content-type"));
+        let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let status = answer.status().as_u16();
         let body = answer.body_mut().read_to_string().expect("a body is text");
-        Answer { status, location, retry_after, content_type, body }
+        Answer { status, location, retry_after, content_type, body, headers }
+    }
+
+    /// A header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     pub fn json(&self) -> Value {

@@ -1,20 +1,21 @@
-//! Answers: a body that is there as a whole.
+//! Answers: most bodies are there as a whole, some come piece by piece.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::live::Events;
 
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Either<Full<Bytes>, Events>>;
 pub type Handled = Result<Answer, ApiError>;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 pub fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = status;
     answer
 }
@@ -25,7 +26,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
 }
 
 pub fn whole(status: StatusCode, media_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::from(body.into()));
+    let mut answer = Response::new(Either::Left(Full::from(body.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, media_type);
     answer

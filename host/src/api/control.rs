@@ -31,8 +31,9 @@ impl Api {
     /// Starts the instance's orchestrator anew with the same input, by default under a new id.
     pub(super) async fn restart(&self, asked: &Asked<'_>) -> Handled {
         let new_id = query::flag(asked.query(), "restartWithNewInstanceId", true)?;
+        let wait = self.wait_of_start(asked)?;
         let started = self.dispatcher.restart(asked.route.part("instanceId"), new_id).await?;
-        self.started(asked, &started)
+        self.started(asked, &started, wait).await
     }
 
     /// Removes an instance that has ended; any with `force=true`.

@@ -40,6 +40,7 @@ pub enum Needs {
 pub enum Call {
     Start,
     Status,
+    Watch,
     List,
     Raise,
     Terminate,
@@ -69,6 +70,7 @@ const CONTROL: Needs = Needs::Key(Scope::Control);
 pub const ENDPOINTS: &[Endpoint] = &[
     mounted(Call::Raise, "POST", "instances/{instanceId}/raiseEvent/{eventName}", RAISE),
     mounted(Call::Status, "GET", "instances/{instanceId}", READ),
+    mounted(Call::Watch, "GET", "instances/{instanceId}/watch", READ),
     mounted(Call::Start, "POST", "orchestrators/{name}", START),
     mounted(Call::Start, "POST", "orchestrators/{name}/{instanceId}", START),
     mounted(Call::List, "GET", "instances", READ),

@@ -161,6 +161,16 @@ impl ApiError {
         )
     }
 
+    pub fn too_many_watches() -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-watches",
+            "as many instances are watched as this host lets be watched at a time",
+            "watch again after the time in Retry-After, or ask for the status with wait=SECONDS",
+        )
+        .retry_after(5)
+    }
+
     pub fn two_lengths() -> ApiError {
         ApiError::new(
             StatusCode::BAD_REQUEST,

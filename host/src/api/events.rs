@@ -3,26 +3,49 @@
 use fermata_replay::Payload;
 use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
 
-use super::answer::{Handled, empty};
+use super::answer::{Answer, Handled, empty};
 use super::body::{check_media_type, payload, read};
 use super::error::ApiError;
+use super::query::{self, Show};
 use super::{Api, Asked};
+use crate::dispatcher::Raised;
+use crate::keys::Scope;
 use crate::limits::EVENT_NAME_BYTES;
+
+/// The place of an event in the order of arrival.
+const SEQUENCE: HeaderName = HeaderName::from_static("fermata-sequence");
+
+/// Whether the turn that took the event is durable.
+const TAKEN: HeaderName = HeaderName::from_static("fermata-taken");
 
 impl Api {
     /// Durable on return. Refusals come in the order of Durable Functions: no such instance, it has ended, then what is wrong with the
     /// event.
     pub(super) async fn raise(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
         let (id, event) = (asked.route.part("instanceId"), asked.route.part("eventName"));
+        let wait = query::wait(asked.query(), "wait")?;
+        // Who waits is shown the status.
+        wait.map_or(Ok(()), |_| asked.caller.check(Scope::Read))?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
-        match input(asked, &body, event) {
-            Ok(input) => {
-                self.dispatcher.raise(id, event, input).await?;
-                Ok(empty(StatusCode::ACCEPTED))
-            }
-            Err(bad_event) => Err(self.refuse(id, bad_event).await?),
-        }
+        let input = match input(asked, &body, event) {
+            Ok(input) => input,
+            Err(bad_event) => return Err(self.refuse(id, bad_event).await?),
+        };
+        let Some(wait) = wait else {
+            let seq = self.dispatcher.raise(id, event, input).await?;
+            return Ok(accepted(empty(StatusCode::ACCEPTED), seq));
+        };
+        let Raised { seq, mut taking } = self.dispatcher.raise_and_wait(id, event, input).await?;
+        let taken = tokio::time::timeout(wait, taking.taken()).await.unwrap_or(false);
+        // It may be gone by now, and the event was accepted all the same.
+        let mut answer = match self.dispatcher.view(id, false).await? {
+            Some(view) => self.shown(asked, &view, Show::default())?,
+            None => empty(StatusCode::ACCEPTED),
+        };
+        answer.headers_mut().insert(TAKEN, HeaderValue::from_static(if taken { "true" } else { "false" }));
+        Ok(accepted(answer, seq))
     }
 
     /// The dispatcher looks at the instance of a good event; that of a bad one is looked at here, for nothing is to be stored.
@@ -33,6 +56,11 @@ impl Api {
             Some(_) => bad_event,
         })
     }
+}
+
+fn accepted(mut answer: Answer, seq: u64) -> Answer {
+    answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
+    answer
 }
 
 fn input(asked: &Asked<'_>, body: &[u8], event: &str) -> Result<Payload, ApiError> {

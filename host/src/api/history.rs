@@ -66,14 +66,22 @@ struct Task<'a> {
 struct Events<'a> {
     show: Show,
     tasks: HashMap<TaskId, Task<'a>>,
-    /// The attempts whose end is in this history.
+    /// The attempts that are shown by their end alone.
     ended: HashSet<(TaskId, u32)>,
     events: Vec<Event<'a>>,
 }
 
 /// The entries of a whole history.
-pub fn events<'a>(steps: &'a [Step], show: Show) -> Vec<Event<'a>> {
-    let ended = steps.iter().filter_map(ended_attempt).collect();
+pub fn events(steps: &[Step], show: Show) -> Vec<Event<'_>> {
+    entries(steps, show, steps.iter().filter_map(ended_attempt).collect())
+}
+
+/// The entries of a history that goes on: none of them changes with what comes later, so what was scheduled stays beside its completion.
+pub fn as_it_grows(steps: &[Step], show: Show) -> Vec<Event<'_>> {
+    entries(steps, show, HashSet::new())
+}
+
+fn entries<'a>(steps: &'a [Step], show: Show, ended: HashSet<(TaskId, u32)>) -> Vec<Event<'a>> {
     let mut events = Events { show, tasks: HashMap::new(), ended, events: Vec::new() };
     for (index, step) in steps.iter().enumerate() {
         events.message(step);

@@ -1,31 +1,51 @@
 //! Instances: start, status, list.
 
+use std::time::Duration;
+
 use fermata_replay::RuntimeStatus;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 
-use super::answer::{Answer, Handled, json};
+use super::answer::{Answer, Handled, JSON, json, whole};
 use super::body::{payload, read};
+use super::endpoint::Call;
 use super::error::ApiError;
 use super::query::{self, Show};
 use super::wire::{Management, Status};
 use super::{Api, Asked};
-use crate::dispatcher::Started;
+use crate::dispatcher::{InstanceView, Output, Started};
+use crate::keys::Scope;
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
 impl Api {
     /// Durable on return. The media type is not looked at: clients send JSON under many names.
     pub(super) async fn start(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
+        let wait = self.wait_of_start(asked).map_err(ApiError::of_start)?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
         let started = self.dispatcher.start(asked.route.part("name"), asked.route.instance(), input).await?;
-        self.started(asked, &started)
+        self.started(asked, &started, wait).await
     }
 
-    /// Where to go with an instance that was started.
-    pub(super) fn started(&self, asked: &Asked<'_>, started: &Started) -> Handled {
+    /// Who waits for an output must be one who may read it.
+    pub(super) fn wait_of_start(&self, asked: &Asked<'_>) -> Result<Option<Duration>, ApiError> {
+        let wait = query::wait_of_start(asked.query())?;
+        wait.map_or(Ok(()), |_| asked.caller.check(Scope::Read))?;
+        Ok(wait)
+    }
+
+    /// Where to go with an instance that was started; or how it ended, where that is waited for and comes in time.
+    pub(super) async fn started(&self, asked: &Asked<'_>, started: &Started, wait: Option<Duration>) -> Handled {
+        if let Some(wait) = wait
+            && let Some(ended) = self.when_ended(&started.id, wait).await?.filter(|view| view.status.is_final())
+        {
+            return match &ended.output {
+                Some(Output::Result(output)) => Ok(whole(StatusCode::OK, JSON, output.as_str().to_owned())),
+                _ => self.shown(asked, &ended, Show::default()),
+            };
+        }
         let links = self.links(asked)?;
         let url = links.instance(&started.id);
         let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url, &links));
@@ -33,24 +53,32 @@ impl Api {
         Ok(answer)
     }
 
-    /// 202 while the instance goes on, 200 when it has ended.
+    /// At once, or with `wait` when the instance has ended.
     pub(super) async fn status(&self, asked: &Asked<'_>) -> Handled {
         let (id, show) = (asked.route.part("instanceId"), Show::parse(asked.query())?);
-        let Some(view) = self.dispatcher.view(id, show.history).await? else {
-            return Err(ApiError::unknown_instance(id));
-        };
+        if let Some(wait) = query::wait(asked.query(), "wait")? {
+            self.when_ended(id, wait).await?;
+        }
+        match self.dispatcher.view(id, show.history).await? {
+            Some(view) => self.shown(asked, &view, show),
+            None => Err(ApiError::unknown_instance(id)),
+        }
+    }
+
+    /// 202 while the instance goes on, 200 when it has ended.
+    pub(super) fn shown(&self, asked: &Asked<'_>, view: &InstanceView, show: Show) -> Handled {
         if view.status.is_final() {
             let failed_is_an_error = query::flag(asked.query(), "returnInternalServerErrorOnFailure", false)?;
             let is_error = failed_is_an_error && view.status == RuntimeStatus::Failed;
             let status = if is_error { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-            return Ok(json(status, &Status::new(&view, show)));
+            return Ok(json(status, &Status::new(view, show)));
         }
-        let mut answer = json(StatusCode::ACCEPTED, &Status::new(&view, show));
+        let mut answer = json(StatusCode::ACCEPTED, &Status::new(view, show));
         let links = self.links(asked)?;
-        let query = query::without_key(asked.query());
+        let query = if asked.route.call == Call::Status { query::without_key(asked.query()) } else { String::new() };
         let joint = if query.is_empty() { "" } else { "?" };
         let key = links.key_after(!query.is_empty());
-        look_at(&mut answer, &format!("{}{joint}{query}{key}", links.instance(id)), 5);
+        look_at(&mut answer, &format!("{}{joint}{query}{key}", links.instance(&view.id)), 5);
         Ok(answer)
     }
 

@@ -5,6 +5,7 @@
 //! - [`access`], [`sites`]: who may ask; [`links`]: where links lead
 //! - [`query`]: the parameters; [`body`]: what a client sends, within bounds
 //! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`binding`], [`health`], [`skip`]: the handlers
+//! - [`live`]: answers that wait, and streams
 //! - [`answer`], [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
 //! - [`error`]: every refusal and its status
 //!
@@ -25,6 +26,7 @@ mod health;
 mod history;
 mod instances;
 mod links;
+mod live;
 mod migrations;
 mod modules;
 mod mount;
@@ -109,6 +111,7 @@ impl Api {
         match asked.route.call {
             Call::Raise => self.raise(asked, body).await,
             Call::Status => self.status(asked).await,
+            Call::Watch => self.watch(asked).await,
             Call::Start => self.start(asked, body).await,
             Call::List => self.list(asked).await,
             Call::Terminate | Call::Suspend | Call::Resume | Call::Rewind | Call::Unpark => self.control(asked).await,

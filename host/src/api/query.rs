@@ -1,6 +1,7 @@
 //! The parameters of a request. Names match in any case; a blank value counts as none.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use fermata_replay::{Control, RuntimeStatus, Span, Timestamp};
 use percent_encoding::percent_decode_str;
@@ -21,12 +22,21 @@ pub struct Show {
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1_000;
 
+/// An hour, in seconds.
+const LONGEST_WAIT: f64 = 3_600.0;
+
 /// Ten years, in seconds.
 const LONGEST_SKIP: f64 = 10.0 * 365.25 * 86_400.0;
 
+impl Default for Show {
+    fn default() -> Show {
+        Show { input: true, history: false, history_output: false }
+    }
+}
+
 impl Show {
     pub fn parse(query: &str) -> Result<Show, ApiError> {
-        let mut show = Show { input: true, history: false, history_output: false };
+        let mut show = Show::default();
         for (name, value) in parameters(query) {
             match () {
                 () if is(&name, "showInput") => show.input = boolean("showInput", &value)?,
@@ -60,6 +70,27 @@ pub fn text<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 /// A parameter that is true or false.
 pub fn flag(query: &str, name: &str, default: bool) -> Result<bool, ApiError> {
     text(query, name).map_or(Ok(default), |value| boolean(name, &value))
+}
+
+/// How long to wait, seconds; none where the parameter is not there.
+pub fn wait(query: &str, name: &str) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = text(query, name) else { return Ok(None) };
+    let seconds = value.parse::<f64>().ok().filter(|seconds| (0.0..=LONGEST_WAIT).contains(seconds));
+    let wait = seconds.map(Duration::from_secs_f64);
+    wait.map(Some).ok_or_else(|| ApiError::bad_query(name, &value, "send a number of seconds, at most 3600"))
+}
+
+/// How long a start is to wait for the end of what it starts. The interval is that of a host which has to look again and again; one
+/// that is longer than the whole wait is refused there, and so it is here.
+pub fn wait_of_start(query: &str) -> Result<Option<Duration>, ApiError> {
+    let (wait, interval) = (wait(query, "timeout")?, wait(query, "pollingInterval")?);
+    match (wait, interval) {
+        (Some(wait), Some(interval)) if interval > wait => {
+            let value = text(query, "pollingInterval").unwrap_or_default();
+            Err(ApiError::bad_query("pollingInterval", &value, "send one that is no longer than the timeout"))
+        }
+        _ => Ok(wait),
+    }
 }
 
 /// The query as it came, but for a key and what is said about keys.

@@ -57,8 +57,9 @@ pub async fn serve(
     }
     drop(common);
     shutdown.await;
-    // Nothing listens any more, and the connections there are go on.
+    // Nothing listens any more. The connections there are go on, but none waits for an instance.
     loops.shutdown().await;
+    dispatcher.stop_waiting();
     let graceful = Arc::into_inner(graceful).expect("only the loops shared it");
     if tokio::time::timeout(limits.drain_time, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests still under way after {} s are given up", limits.drain_time.as_secs_f32());

@@ -9,16 +9,35 @@ use tokio::sync::oneshot;
 use super::Dispatcher;
 use super::generation::to_json;
 use super::slot::{Inner, Slot, calls_back};
+use super::watchers::Taking;
 use crate::limits;
 use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, partition_of};
 
 /// Learns when a write is durable.
 pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
 
+/// How a message is handed in.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// Only for the instance of this key.
+    pub key: Option<InstanceKey>,
+    /// The entry of the outbox that it comes from.
+    pub sent: Option<u64>,
+    /// Somebody waits until it is taken.
+    pub taking: bool,
+}
+
+/// A message that has its place.
+pub(super) struct Admitted {
+    pub seq: u64,
+    pub durable: Durable,
+    pub taking: Option<Taking>,
+}
+
 /// What became of a message at the door.
 pub(super) enum Delivery {
     /// It has its place; the answer comes when it is durable.
-    Admitted(Durable),
+    Admitted(Admitted),
     /// The instance has ended, and that is durable.
     Ended,
     /// The slot takes nothing any more: it has left the map, or is about to, or the instance has ended but that is not durable yet.
@@ -29,6 +48,14 @@ pub(super) enum Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
     pub id: String,
+}
+
+/// An event that is durable.
+pub struct Raised {
+    /// Its place in the order of arrival: of two events the later one has the higher number.
+    pub seq: u64,
+    /// Resolves when the instance has taken it.
+    pub taking: Taking,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,41 +197,51 @@ impl Dispatcher {
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
     }
 
-    /// Raises an external event. Durable on return.
-    pub async fn raise(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<(), RaiseError> {
+    /// Raises an external event, and gives its place in the order of arrival: of two events the later one has the higher number. Durable
+    /// on return.
+    pub async fn raise(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<u64, RaiseError> {
         let body = MessageBody::EventRaised { name: name.to_owned(), input };
-        self.deliver(id, None, &body).await
+        let Admitted { seq, durable, .. } = self.hand_in(id, &body, &Terms::default()).await?;
+        durable.await.map_err(|_| closed())??;
+        Ok(seq)
     }
 
-    /// Delivers a message to an instance, of this key where one is given. Durable on return.
+    /// The same; one may wait until the instance has taken the event.
+    pub async fn raise_and_wait(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<Raised, RaiseError> {
+        let body = MessageBody::EventRaised { name: name.to_owned(), input };
+        let terms = Terms { taking: true, ..Terms::default() };
+        let Admitted { seq, durable, taking } = self.hand_in(id, &body, &terms).await?;
+        durable.await.map_err(|_| closed())??;
+        Ok(Raised { seq, taking: taking.expect("it was asked for") })
+    }
+
+    /// Delivers a message to an instance. Durable on return.
     pub(super) async fn deliver(
         self: &Arc<Self>,
         id: &str,
-        key: Option<InstanceKey>,
         body: &MessageBody,
+        terms: &Terms,
     ) -> Result<(), RaiseError> {
-        let durable = self.hand_in(id, key, body, None).await?;
+        let durable = self.hand_in(id, body, terms).await?.durable;
         Ok(durable.await.map_err(|_| closed())??)
     }
 
-    /// Gives a message its place among those of its instance; `sent` is the entry of the outbox that it comes from. What comes back learns
-    /// when it is durable.
+    /// Gives a message its place among those of its instance.
     pub(super) async fn hand_in(
         self: &Arc<Self>,
         id: &str,
-        key: Option<InstanceKey>,
         body: &MessageBody,
-        sent: Option<u64>,
-    ) -> Result<Durable, RaiseError> {
+        terms: &Terms,
+    ) -> Result<Admitted, RaiseError> {
         let mut looks = 0;
         loop {
             let Some(slot) = self.slot(id).await? else { return Err(RaiseError::NotFound(id.to_owned())) };
-            let delivery = match key {
+            let delivery = match terms.key {
                 Some(key) if key != slot.key => Ok(Delivery::Ended),
-                _ => self.try_deliver(&slot, body, sent),
+                _ => self.try_deliver(&slot, body, terms),
             };
             match delivery {
-                Ok(Delivery::Admitted(durable)) => return Ok(durable),
+                Ok(Delivery::Admitted(admitted)) => return Ok(admitted),
                 Ok(Delivery::Ended) => {
                     self.forget_if_idle(&slot);
                     return Err(RaiseError::Gone(id.to_owned()));
@@ -227,7 +264,7 @@ impl Dispatcher {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         body: &MessageBody,
-        sent: Option<u64>,
+        terms: &Terms,
     ) -> Result<Delivery, RaiseError> {
         let mut inner = slot.lock();
         if !inner.is_trusted() {
@@ -241,7 +278,11 @@ impl Dispatcher {
             return Err(RaiseError::Busy(inner.inbox.len()));
         }
         let message = self.message(body.clone())?;
-        Ok(Delivery::Admitted(self.admit(slot, &mut inner, message, |message| Change::Accept { message, sent })))
+        let seq = message.seq;
+        let taking = terms.taking.then(|| self.taking(slot.key, seq));
+        let sent = terms.sent;
+        let durable = self.admit(slot, &mut inner, message, |message| Change::Accept { message, sent });
+        Ok(Delivery::Admitted(Admitted { seq, durable, taking }))
     }
 
     /// Gives a message its place in the order. Called under the slot's lock, or before anybody else knows the slot.

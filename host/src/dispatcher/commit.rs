@@ -50,7 +50,8 @@ impl Dispatcher {
         if let Some(module) = &turn.module {
             inner.module = module.as_str().into();
         }
-        let after = After::new(slot, &inner, &turn, &outgoing, log);
+        let taken = self.watchers.awaited(&turn.consumed);
+        let after = After { taken, ..After::new(slot, &inner, &turn, &outgoing, log) };
         let generation = follow(&mut inner, &mut turn);
         let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());
         inner.version += 1;
@@ -91,6 +92,8 @@ struct After {
     give_up: GiveUp,
     perform: Vec<Activity>,
     send: Vec<Sent>,
+    /// Messages that it has taken, where somebody waits for that.
+    taken: Vec<u64>,
 }
 
 /// Activities whose work is not needed any more.
@@ -125,7 +128,8 @@ impl After {
             RuntimeStatus::Terminated => (Vec::new(), GiveUp::All),
             _ => (perform.collect(), GiveUp::Tasks(turn.settled.clone())),
         };
-        After { execution: inner.execution.clone(), due: turn.due, log, give_up, perform, send: send.collect() }
+        let (execution, due) = (inner.execution.clone(), turn.due);
+        After { execution, due, log, give_up, perform, send: send.collect(), taken: Vec::new() }
     }
 
     fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
@@ -139,6 +143,7 @@ impl After {
         }
         self.perform.into_iter().for_each(|activity| dispatcher.perform(activity));
         dispatcher.send(self.send);
+        dispatcher.watchers.taken(key, &self.taken);
     }
 }
 

@@ -10,7 +10,7 @@
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
 //! - [`registry`]: which module is active for which name
-//! - [`view`]: what an instance shows
+//! - [`view`]: what an instance shows; [`watchers`]: who waits for a change of it
 //!
 //! Nothing here waits on a timer while there is nothing to do.
 
@@ -30,6 +30,7 @@ mod slot;
 mod timers;
 mod turn;
 mod view;
+mod watchers;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,12 +41,13 @@ use std::time::Duration;
 use fermata_replay::MessageBody;
 
 pub use activities::{Service, Services};
-pub use admission::{RaiseError, StartError, Started};
+pub use admission::{RaiseError, Raised, StartError, Started};
 pub use control::{ControlError, PurgeError};
 pub use migrate::{Fit, MigrateError, Migration, ModuleDeletion, Scope};
 pub use residency::Residency;
 pub use retention::Retention;
 pub use view::{HistoryView, InstanceView, Output};
+pub use watchers::{Taking, Watch};
 
 use crate::clock::Clock;
 use crate::engine::{BadModule, Engine};
@@ -58,6 +60,7 @@ use residency::Residents;
 use run_queue::RunQueue;
 use slot::{Backlog, Body, Inner, Slot};
 use timers::Timers;
+use watchers::Watchers;
 
 /// How long an instance whose write failed, or which could not be read, is left alone.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -82,6 +85,7 @@ pub struct Dispatcher {
     outbox: Outbox,
     activities: Activities,
     retention: Retention,
+    watchers: Watchers,
     runtime: tokio::runtime::Handle,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -164,6 +168,7 @@ impl Dispatcher {
             outbox: Outbox::default(),
             activities: Activities::new(options.activities, options.services.clone()),
             retention: options.retention.clone(),
+            watchers: Watchers::default(),
             runtime: tokio::runtime::Handle::current(),
             workers: Mutex::default(),
             store,
@@ -249,6 +254,7 @@ impl Dispatcher {
 
     /// Ends the turns under way, waits until they are durable, and gives the partitions back. Nothing may be admitted any more.
     pub async fn close(&self) {
+        self.stop_waiting();
         self.timers.close();
         self.queue.close();
         self.activities.close();
@@ -377,6 +383,7 @@ impl Dispatcher {
         then: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         let is_turn = matches!(change, Change::Turn(_));
+        let is_shown = !matches!(change, Change::Accept { .. } | Change::Discard { .. });
         inner.write_submitted(is_turn);
         let write = Write { lease: slot.lease, key: slot.key, change };
         let (dispatcher, slot) = (self.clone(), slot.clone());
@@ -386,7 +393,11 @@ impl Dispatcher {
             let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));
             let end = move || {
                 dispatcher.write_ended(&slot, is_turn, outcome.as_ref().err());
+                let has_changed = is_shown && outcome.is_ok();
                 then(outcome);
+                if has_changed {
+                    dispatcher.watchers.changed(&slot.id);
+                }
             };
             if is_lost { drop(runtime.spawn(async move { end() })) } else { end() }
         };

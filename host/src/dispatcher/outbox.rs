@@ -9,7 +9,7 @@ use fermata_replay::{
     Caller, ChildStart, Control, End, Failure, MessageBody, Outcome, OutgoingBody, Parent, RuntimeStatus, State, kind,
 };
 
-use super::admission::{Durable, closed};
+use super::admission::{Durable, Terms, closed};
 use super::{Dispatcher, RaiseError, StartError, lock};
 use crate::store::{Change, InstanceKey, Lease, Sent, StoreError, Write, partition_of};
 
@@ -135,8 +135,8 @@ impl Dispatcher {
         to: &str,
         body: &MessageBody,
     ) -> Result<Option<Durable>, StoreError> {
-        match self.hand_in(to, None, body, Some(sent.seq)).await {
-            Ok(durable) => Ok(Some(durable)),
+        match self.hand_in(to, body, &Terms { sent: Some(sent.seq), ..Terms::default() }).await {
+            Ok(admitted) => Ok(Some(admitted.durable)),
             Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => Ok(None),
             Err(RaiseError::Busy(_)) => Err(StoreError::Io("the receiver has too many unread messages".into())),
             Err(RaiseError::Store(error)) => Err(error),

@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 pub use services::{Service, Services};
 
+use super::admission::Terms;
 use super::turn::Lifeless;
 use super::{Dispatcher, RaiseError, lock};
 use crate::engine::ActivityCall;
@@ -180,9 +181,10 @@ impl Dispatcher {
             execution: activity.execution.clone(),
             attempt: activity.attempt,
         });
+        let terms = Terms { key: Some(activity.key), ..Terms::default() };
         let mut delay = FIRST_DELAY;
         loop {
-            match self.deliver(&activity.instance_id, Some(activity.key), &body).await {
+            match self.deliver(&activity.instance_id, &body, &terms).await {
                 Ok(()) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
                 Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
                 Err(RaiseError::Busy(_) | RaiseError::Store(_)) => {
