@@ -69,6 +69,34 @@ fn a_step_creates_only_so_many_tasks() {
     assert!(failure.message.contains("with 6 bytes"), "{failure:?}");
 }
 
+/// A task that is changed again and again is one task still, but the host keeps each change.
+#[test]
+fn a_flood_of_changes_is_stopped_and_leaves_no_more_than_its_limits_allow() {
+    // The fuel is there to end what nothing else does.
+    let limits = GuestLimits {
+        tasks_per_step: 500,
+        task_bytes_per_step: 20_000,
+        fuel_per_step: 200_000_000,
+        ..GuestLimits::default()
+    };
+    let bench = bench_with(limits);
+    for (flood, most) in
+        [("FloodsTimeouts", 500), ("FloodsRetries", 500), ("FloodsDefaults", 21), ("FloodsErrorTypes", 21)]
+    {
+        let mut guest = bench.guest(&[], &[start(flood, "null")]);
+        let progress = guest.resume([], Timestamp(0));
+        assert!(is_recorded(&progress), "{progress:?}");
+        let Outcome::Failed(failure) = outcome(&guest) else { panic!("{flood} has succeeded") };
+        assert!(failure.message.contains("may ask for 500 tasks"), "{flood}: {failure:?}");
+        let [step] = &guest.take_turn().unwrap().steps[..] else { panic!("{flood}: more than a step") };
+        let (kept, text) = (step.decisions.len(), serde_json::to_string(step).unwrap());
+        // The last one says that it failed.
+        assert!(kept <= most + 1, "{flood}: {kept} decisions");
+        assert!(text.len() < 120_000, "{flood}: {} bytes", text.len());
+        assert!(matches!(step.decisions.last(), Some(Decision::Failed { .. })));
+    }
+}
+
 /// Each of its steps creates one.
 #[test]
 fn what_was_created_counts_within_its_step() {

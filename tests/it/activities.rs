@@ -1,6 +1,8 @@
 //! Activities: real clocks, a stable key, typed failures, results once.
 
-use serde_json::json;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
 
 use super::{Fresh, RESIDENCIES};
 
@@ -12,6 +14,27 @@ fn an_activity_is_told_its_task_and_has_a_real_clock() {
     assert!(output[0].as_str().unwrap().ends_with("-0"), "the key names the task: {output}");
     assert_eq!(output[1], id);
     assert_eq!(output[2], true, "time moves");
+}
+
+#[test]
+fn an_activity_measures_time_and_draws_numbers_as_any_program_does() {
+    let host = Fresh::start();
+    let micros = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+    let begun = micros();
+    let id = host.start("Stages", r#"["Measure", "Measure", "Measure"]"#);
+    let output = host.output(&id);
+    let measured = output.as_array().unwrap();
+    let total = micros() - begun;
+    let number = |value: &Value| value.as_u64().unwrap();
+    let slept: Vec<u64> = measured.iter().map(|one| number(&one["slept_micros"])).collect();
+    assert!(slept.iter().all(|slept| *slept >= 5_000) && slept.iter().sum::<u64>() <= total, "{slept:?} of {total}");
+    let read: Vec<u64> = measured.iter().map(|one| number(&one["now_micros"])).collect();
+    assert!(read.is_sorted() && read[0] >= begun + 5_000 && read[2] <= begun + total, "{read:?} from {begun}");
+    let mut drawn: Vec<u64> =
+        measured.iter().flat_map(|one| [&one["drawn"][0], &one["drawn"][1]]).map(number).collect();
+    drawn.sort();
+    drawn.dedup();
+    assert_eq!(drawn.len(), 6, "none twice: {output}");
 }
 
 #[test]

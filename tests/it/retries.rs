@@ -1,9 +1,10 @@
 //! Activities that fail, and who serves them: retries, timeouts, HTTP endpoints, other modules, limits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::endpoint::{Answer, Endpoint};
+use tests::{Host, guest_bytes};
 
 use super::{Fresh, RESIDENCIES};
 
@@ -93,6 +94,85 @@ fn a_task_that_times_out_leaves_its_endpoint_and_ignores_what_comes_late() {
     tests::until("the endpoint finds the connection closed", || (endpoint.hung_up() == 1).then_some(()));
 }
 
+/// Starts an activity's call under a policy with bounds of time, and waits for its end, which must not take long.
+fn call_within(host: &Host, call: Value) -> (Value, Vec<Value>) {
+    let begun = Instant::now();
+    let id = host.start("CallWithin", &call.to_string());
+    let output = host.output(&id);
+    assert!(begun.elapsed() < Duration::from_secs(20), "its bounds are far below that: {:?}", begun.elapsed());
+    let history = host.details(&id)["historyEvents"].as_array().unwrap().clone();
+    (output, history.into_iter().filter(|entry| entry["EventType"] == "TaskFailed").collect())
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_fails_and_the_next_one_begins() {
+    let host = Fresh::start();
+    for how in ["sleeps", "spins"] {
+        let call = |hanging: u32| json!({"activity": "Hangs", "input": [hanging, how], "attempts": 3, "interval": 5, "each": 300});
+        let (output, failed) = call_within(&host, call(1));
+        assert_eq!((&output, failed.len()), (&json!({"ok": 2}), 1), "{how}");
+        assert!(failed[0]["Reason"].as_str().unwrap().contains("longer than 0.3 s"), "{failed:?}");
+        let (output, failed) = call_within(&host, call(9));
+        assert_eq!((&output["kind"], failed.len()), (&json!("timeout"), 3), "{how}: {output}");
+    }
+}
+
+/// It would keep its place, and a thread, for as long as any guest may.
+#[test]
+fn an_activity_that_nobody_waits_for_is_stopped_though_it_spins() {
+    let host = Fresh::with(|settings| settings.argument("--activity-limit").argument("Hangs=1"));
+    let call = |hanging: u32| json!({"activity": "Hangs", "input": [hanging, "spins"], "attempts": 1, "interval": 5});
+    let id = host.start("CallWithin", &call(9).to_string());
+    tests::until("it spins", || host.log().contains(&format!("attempt 1 of {id} spins")).then_some(()));
+    assert_eq!(host.control(&id, "terminate", "").status, 202);
+    assert_eq!(call_within(&host, call(0)).0, json!({"ok": 1}));
+}
+
+#[test]
+fn an_endpoint_that_takes_too_long_is_left_and_asked_again() {
+    let endpoint = Endpoint::start(|request| {
+        let delay = if request.header("fermata-attempt") == Some("1") { 1_500 } else { 0 };
+        Answer::new(200, "\"in time\"").after(Duration::from_millis(delay))
+    });
+    let host = served(&endpoint, &[]);
+    let call = json!({"activity": "Remote", "input": null, "attempts": 3, "interval": 5, "each": 400});
+    let (output, failed) = call_within(&host, call);
+    assert_eq!(output, json!({"ok": "in time"}));
+    assert_eq!((failed.len(), endpoint.requests().len()), (1, 2));
+    assert!(failed[0]["Reason"].as_str().unwrap().contains("did not answer within 0.4 s"), "{failed:?}");
+    tests::until("the endpoint finds the connection closed", || (endpoint.hung_up() == 1).then_some(()));
+}
+
+#[test]
+fn the_time_for_all_attempts_ends_the_one_under_way_and_no_other_begins() {
+    let endpoint = Endpoint::start(|_| Answer::new(200, "1").after(Duration::from_millis(3_000)));
+    let host = served(&endpoint, &[]);
+    for (activity, input) in [("Hangs", json!([9, "sleeps"])), ("Hangs", json!([9, "spins"])), ("Remote", json!(null))]
+    {
+        let mut call = json!({"activity": activity, "input": input, "attempts": 9, "interval": 0, "whole": 600});
+        let (output, failed) = call_within(&host, call.clone());
+        assert_eq!((&output["kind"], failed.len()), (&json!("timeout"), 1), "{activity}: {output}");
+        // Two have their time, the third has what is left; or there is nothing left for it.
+        call["each"] = json!(250);
+        let (output, failed) = call_within(&host, call);
+        assert_eq!(output["kind"], "timeout", "{activity}: {output}");
+        assert!((2..=3).contains(&failed.len()), "{activity}: {failed:?}");
+    }
+}
+
+#[test]
+fn what_fails_is_tried_again_only_within_the_time_for_all_attempts() {
+    let endpoint = Endpoint::start(|_| Answer::new(500, "{\"errorType\":\"NotYet\"}"));
+    let host = served(&endpoint, &[]);
+    for activity in ["FailUntil", "Remote"] {
+        let call = json!({"activity": activity, "input": 99, "attempts": 20, "interval": 300, "whole": 1_000});
+        let (output, failed) = call_within(&host, call);
+        assert_eq!(output["type"], "NotYet", "the failure is that of the last attempt: {output}");
+        assert!((2..=4).contains(&failed.len()), "{activity}: {failed:?}");
+    }
+    assert!((2..=4).contains(&endpoint.requests().len()));
+}
+
 #[test]
 fn so_many_of_one_name_at_a_time_and_no_more() {
     let endpoint = Endpoint::start(|_| Answer::new(200, "1").after(Duration::from_millis(30)));
@@ -109,6 +189,23 @@ fn an_activity_of_another_module_is_found() {
     let id = host.start("Stages", r#"["IssueBuildingPermit"]"#);
     let status = host.ended(&id);
     assert!(status["output"].as_str().unwrap().contains("null"), "it was reached, and refused its input: {status}");
+}
+
+#[test]
+fn an_activity_is_served_by_the_callers_module_or_by_the_newest_as_the_operator_says() {
+    for (said, expected) in [(None, "A"), (Some("Which=module"), "B")] {
+        let host = Fresh::with(|settings| {
+            let settings = settings.modules(&["test-guest-a"]);
+            said.into_iter().fold(settings, |settings, said| settings.argument("--activity").argument(said))
+        });
+        let call = |name: &str| host.output(&host.start("Stages", &json!([name]).to_string()))[0].clone();
+        assert_eq!(call("Which"), "A", "there is no other module");
+        assert_eq!(host.put("/modules", &guest_bytes("test-guest-b")).status, 201);
+        assert_eq!(call("Which"), expected, "{said:?}");
+        assert_eq!(call("OnlyOfB"), "B", "the caller's does not have it");
+        assert_eq!(host.put("/modules", &guest_bytes("test-guest-a")).status, 200);
+        assert_eq!(call("Which"), "A", "it is the newest again");
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_replay::{Failure, Outcome, Payload, kind};
-use wasmtime::Trap;
 use wasmtime::component::{ComponentType, Lower};
 
 use super::log::GuestLog;
@@ -47,13 +46,10 @@ impl Engine {
         let _running = self.epoch.run();
         let log = GuestLog::new(&call.instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
         let limit = call.timeout.map_or(self.limits.wall_time, |timeout| timeout.min(self.limits.wall_time));
-        let too_long = || {
-            let kind = if limit < self.limits.wall_time { kind::TIMEOUT } else { kind::LIMIT };
-            Outcome::Failed(Failure::new(kind, format!("the activity ran longer than {} s", limit.as_secs_f32())))
-        };
-        // The epoch ends an activity that runs for too long, the timeout one that sleeps.
         let Ok(ended) = tokio::time::timeout(limit, self.attempt(module, &call, &log)).await else {
-            return Ok(too_long());
+            let kind = if limit < self.limits.wall_time { kind::TIMEOUT } else { kind::LIMIT };
+            let message = format!("the activity ran longer than {} s", limit.as_secs_f32());
+            return Ok(Outcome::Failed(Failure::new(kind, message)));
         };
         Ok(match ended {
             Ok(Ok(output)) => match Payload::parse(&output) {
@@ -61,7 +57,6 @@ impl Engine {
                 Err(error) => Outcome::Failed(Failure::new(kind::TRAP, format!("the activity's output is {error}"))),
             },
             Ok(Err(failure)) => Outcome::Failed(failure.into()),
-            Err(error) if error.downcast_ref() == Some(&Trap::Interrupt) => too_long(),
             Err(error) => {
                 if let Some(reason) = fault_of_host(&error) {
                     return Err(reason);
@@ -86,6 +81,9 @@ impl Engine {
         let mut store = store(self, world)?;
         // An activity's outcome is recorded whatever it is: wall time bounds it, not fuel.
         store.set_fuel(i64::MAX as u64)?;
+        // However busy it is, it gives way at each tick: to others, and to whoever stops it.
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
         let context = WitActivityContext {
             task_key: call.task_key.clone(),
             instance_id: call.instance_id.clone(),

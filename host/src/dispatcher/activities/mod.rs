@@ -45,6 +45,8 @@ impl Activities {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("activities")
             .enable_all()
+            // Each turn of one that is busy takes a tick of the epoch; timeouts and sockets are not to wait for 61 of them.
+            .event_interval(4)
             .build()
             .expect("the system can start threads");
         Activities {

@@ -1,6 +1,8 @@
 //! Orchestrators that only tests and benchmarks run, each for one promise.
 
+mod floods;
 mod model;
+mod outside;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -63,6 +65,18 @@ async fn two_waits(ctx: Context) -> Result<(u32, u32)> {
 async fn versioned(ctx: Context) -> Result<String> {
     ctx.wait_external_event::<()>("go").await?;
     Ok("A".to_owned())
+}
+
+/// Told to go, it begins its next generation: on the newest module, on the same, or none, and then tells which module it is.
+#[orchestrator("Successor")]
+async fn successor(ctx: Context) -> Result<String> {
+    let next: String = ctx.input()?;
+    ctx.wait_external_event::<()>("go").await?;
+    match &*next {
+        "newest" => ctx.continue_as_new("none").await,
+        "same" => ctx.continue_as_new_on_same_module("none").await,
+        _ => Ok("A".to_owned()),
+    }
 }
 
 /// Draws from everything that differs from run to run on an ordinary host, before and after each of several waits, and hands it to

@@ -109,16 +109,20 @@ struct Child {
     attempts: u32,
 }
 
+impl Child {
+    fn call(&self, ctx: &Context) -> Task<Value> {
+        let task = match &self.id {
+            Some(id) => ctx.call_sub_orchestrator_with_id(&self.orchestrator, id, &self.input),
+            None => ctx.call_sub_orchestrator(&self.orchestrator, &self.input),
+        };
+        if self.attempts > 0 { task.retry(RetryPolicy::new(self.attempts, millis(10))) } else { task }
+    }
+}
+
 /// Waits for a child, and tells what it returned or how it failed.
 #[orchestrator("Parent")]
 async fn parent(ctx: Context) -> Result<Value> {
-    let child: Child = ctx.input()?;
-    let task = match &child.id {
-        Some(id) => ctx.call_sub_orchestrator_with_id::<Value>(&child.orchestrator, id, &child.input),
-        None => ctx.call_sub_orchestrator(&child.orchestrator, &child.input),
-    };
-    let task = if child.attempts > 0 { task.retry(RetryPolicy::new(child.attempts, millis(10))) } else { task };
-    match task.await {
+    match ctx.input::<Child>()?.call(&ctx).await {
         Ok(value) => Ok(json!({"ok": value})),
         Err(error) => Ok(json!({"kind": error.kind(), "type": error.error_type(), "message": error.to_string()})),
     }
@@ -127,8 +131,18 @@ async fn parent(ctx: Context) -> Result<Value> {
 /// Lets a failure of its child through.
 #[orchestrator("StrictParent")]
 async fn strict_parent(ctx: Context) -> Result<Value> {
-    let child: Child = ctx.input()?;
-    ctx.call_sub_orchestrator(&child.orchestrator, &child.input).await
+    ctx.input::<Child>()?.call(&ctx).await
+}
+
+/// Waits for a child, and then until so many milliseconds have passed since it began; lets a failure of the child through.
+#[orchestrator("PatientParent")]
+async fn patient_parent(ctx: Context) -> Result<(Value, f64)> {
+    let (wait, child): (u64, Child) = ctx.input()?;
+    let begun = ctx.current_utc_time().as_millis();
+    let timer = ctx.create_timer(millis(wait));
+    let value = child.call(&ctx).await?;
+    timer.await?;
+    Ok((value, ctx.current_utc_time().as_millis() - begun))
 }
 
 /// So many children at once; the sum of what they return.

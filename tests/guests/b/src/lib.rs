@@ -1,4 +1,4 @@
-//! A later version of an orchestrator that module A holds too.
+//! Later versions of what module A holds too.
 
 use fermata_guest::*;
 
@@ -14,4 +14,27 @@ async fn two_names(ctx: Context) -> Result<(String, String)> {
     let second = ctx.wait_external_event("second").await?;
     let first = ctx.wait_external_event("first").await?;
     Ok((first, second))
+}
+
+/// The same, but for what it says it is.
+#[orchestrator("Successor")]
+async fn successor(ctx: Context) -> Result<String> {
+    let next: String = ctx.input()?;
+    ctx.wait_external_event::<()>("go").await?;
+    match &*next {
+        "newest" => ctx.continue_as_new("none").await,
+        "same" => ctx.continue_as_new_on_same_module("none").await,
+        _ => Ok("B".to_owned()),
+    }
+}
+
+#[activity("Which")]
+fn which() -> &'static str {
+    "B"
+}
+
+/// Module A has none of this name.
+#[activity("OnlyOfB")]
+fn only_of_b() -> &'static str {
+    "B"
 }
