@@ -1,6 +1,6 @@
 //! Interleavings that chance seldom finds.
 
-use fermata::dispatcher::{RaiseError, Retention, StartError};
+use fermata::dispatcher::{Output, RaiseError, Retention, StartError};
 use fermata::store::{Change, Filter, StoreError, Write, partition_of};
 use fermata_replay::Control;
 
@@ -169,6 +169,29 @@ async fn a_lost_store_leaves_nobody_waiting() {
     }
     eventually("nothing is in memory", async || dispatcher.in_memory() == 0).await;
     dispatcher.close().await;
+}
+
+/// Time does not mend that: it is tried once, whatever the policy says, and the orchestrator is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activity_whose_module_is_gone_fails_for_good() {
+    let store = Shaky::new(8);
+    let first = open(&store, engine(), Residency::Never, 1).await;
+    first.deploy(tests::guest_bytes("test-guest-b").into()).await.unwrap();
+    first.close().await;
+
+    // An engine that has seen module A alone.
+    store.lose_modules();
+    let second = open(&store, engine_for(64), Residency::Never, 1).await;
+    let input = r#"{"activity":"OnlyOfB","input":null,"attempts":5,"interval":1}"#;
+    second.start("CallWithin", Some("i"), payload(input)).await.unwrap();
+    rests(&store, &second).await;
+    let view = look(&second, "i").await.unwrap();
+    let Some(Output::Result(output)) = &view.output else { panic!("{view:?}") };
+    assert!(output.as_str().contains(r#""kind":"not-found""#), "{output:?}");
+    let steps = &view.history.as_ref().unwrap().steps;
+    let attempts = steps.iter().filter(|step| matches!(step.message, MessageBody::ActivityEnded(_))).count();
+    assert_eq!(attempts, 1, "{steps:?}");
+    second.close().await;
 }
 
 /// An owner that has been left out cannot be let in half.

@@ -9,6 +9,7 @@ mod generations;
 mod invariants;
 mod operations;
 mod shaky;
+mod time;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -53,10 +54,7 @@ async fn open_with(
 
 async fn open_as(store: &Arc<Shaky>, engine: Arc<Engine>, clock: Arc<dyn Clock>, options: &Options) -> Arc<Dispatcher> {
     let dispatcher = Dispatcher::open(store.clone(), engine, clock, options).await.unwrap();
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/test-guest-a.wasm");
-    let bytes =
-        std::fs::read(&guest).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests`", guest.display()));
-    dispatcher.deploy_if_new(bytes.into()).await.unwrap();
+    dispatcher.deploy_if_new(tests::guest_bytes("test-guest-a").into()).await.unwrap();
     dispatcher
 }
 

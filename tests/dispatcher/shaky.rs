@@ -1,7 +1,7 @@
 //! A store that takes its time and fails at random, as a disk does: what is submitted is seen by readers only later.
 
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 pub struct Shaky {
     memory: Arc<Memory>,
     held: watch::Sender<Option<Held>>,
+    /// How many readers are kept waiting.
+    waiting: AtomicUsize,
     modules_lost: AtomicBool,
     queue: Mutex<Sender<(Write, OnDurable)>>,
     gate: Arc<Gate>,
@@ -82,6 +84,7 @@ impl Shaky {
         Arc::new(Shaky {
             memory,
             held: watch::Sender::new(None),
+            waiting: AtomicUsize::new(0),
             modules_lost: AtomicBool::new(false),
             queue: Mutex::new(queue),
             gate,
@@ -98,6 +101,11 @@ impl Shaky {
     /// Keeps readers waiting, those who wait already too; or lets all go.
     pub fn hold(&self, held: Option<Held>) {
         self.held.send_replace(held);
+    }
+
+    /// How many readers are kept waiting now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The bytes of modules are gone.
@@ -143,7 +151,9 @@ impl Shaky {
     fn held<'a, T: Send + 'a>(&'a self, held: Held, answer: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         Box::pin(async move {
             let answer = answer.await;
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             let _ = self.held.subscribe().wait_for(|now| *now != Some(held.clone())).await;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             answer
         })
     }

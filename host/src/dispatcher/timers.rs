@@ -9,6 +9,7 @@ use fermata_replay::Timestamp;
 use tokio::sync::Notify;
 
 use super::Dispatcher;
+use super::slot::Slot;
 use crate::store::{Due, InstanceKey, StoreError};
 
 /// How many are read from the store at a time, and how many more are kept at most.
@@ -148,6 +149,15 @@ impl Dispatcher {
                     tokio::select! { () = changed => {}, () = reached => {} }
                 }
             }
+        }
+    }
+
+    /// There was nothing to do for an instance. Where it was woken for a deadline, the clock has been set back since, and no commit will note
+    /// that deadline again.
+    pub(super) fn note_again(&self, slot: &Slot) {
+        let inner = slot.lock();
+        if let Some(due) = inner.due.filter(|_| inner.turns_in_flight == 0) {
+            self.timers.note(due, slot.key, &slot.id);
         }
     }
 

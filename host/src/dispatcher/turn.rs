@@ -74,7 +74,10 @@ impl Dispatcher {
                 self.commit(slot, *turn, Vec::new());
                 self.put_back(slot, None);
             }
-            Ok(Life::Nothing) => self.put_back(slot, None),
+            Ok(Life::Nothing) => {
+                self.note_again(slot);
+                self.put_back(slot, None);
+            }
             Err(Lifeless::Distrusted) => self.put_back(slot, None),
             Err(Lifeless::Park(reason)) => self.park(slot, reason),
             Err(Lifeless::Later(reason)) => self.abandon(slot, &reason),
@@ -85,9 +88,12 @@ impl Dispatcher {
         loop {
             match guest.resume(messages, now) {
                 Progress::Blocked => {
-                    if let Some(turn) = guest.take_turn() {
-                        let log = guest.take_log();
-                        self.commit(slot, turn, log);
+                    match guest.take_turn() {
+                        Some(turn) => {
+                            let log = guest.take_log();
+                            self.commit(slot, turn, log);
+                        }
+                        None => self.note_again(slot),
                     }
                     let (is_suspended, due) = guest.state(|state| (state.is_suspended(), state.next_due()));
                     if is_suspended {
@@ -106,14 +112,12 @@ impl Dispatcher {
                 }
                 Progress::Ended(End::Recorded) => return self.end(slot, guest),
                 Progress::Ended(End::Mismatch(mismatch)) => {
-                    let started_with = guest.state(|state| state.start().map(|start| start.module.clone()));
+                    let began =
+                        guest.state(|state| state.start().map(|start| start.module.clone())).unwrap_or_default();
                     drop(guest);
-                    let digests = format!(
-                        "it runs module {}, and was started with {}",
-                        slot.lock().module,
-                        started_with.unwrap_or_default()
-                    );
-                    return self.park(slot, format!("{mismatch}; {digests}"));
+                    let runs = slot.lock().module.clone();
+                    let began = if *began == *runs { String::new() } else { format!(", and was started with {began}") };
+                    return self.park(slot, format!("{mismatch}; it runs module {runs}{began}"));
                 }
                 Progress::Ended(End::Abandoned(reason)) => {
                     drop(guest);
