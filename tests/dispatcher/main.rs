@@ -10,6 +10,7 @@ mod invariants;
 mod operations;
 mod shaky;
 mod time;
+mod twice;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -307,6 +307,7 @@ impl Dispatcher {
             inner.status = RuntimeStatus::Running;
         }
         if !inner.reads_nothing() {
+            inner.expect(&message);
             inner.inbox.push(message, bytes);
         }
         let (sender, durable) = oneshot::channel();

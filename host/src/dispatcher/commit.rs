@@ -58,6 +58,7 @@ impl Dispatcher {
         inner.abandoned = 0;
         inner.due = record.due;
         inner.status = record.status;
+        inner.suspending.take_if(|seq| record.consumed.contains(seq));
         if record.status == RuntimeStatus::Suspended {
             self.leave_messages(&mut inner);
         }

@@ -82,7 +82,7 @@ impl Dispatcher {
             let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
             let durable = {
                 let mut inner = slot.lock();
-                let (status, parked) = (inner.status, inner.parked);
+                let (status, parked) = (inner.status_to_be(), inner.parked);
                 let ended = status.is_final() && !inner.may_be_rewound(&body);
                 if !inner.is_trusted() || ended && inner.writes_in_flight() > 0 {
                     // That it has ended may be said only once that is durable.

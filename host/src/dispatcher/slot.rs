@@ -33,6 +33,8 @@ pub struct Inner {
     pub left_in_store: u64,
     /// As of the last turn that was submitted, durable or not; or of a message that will change it.
     pub status: RuntimeStatus,
+    /// The message that will suspend it, which was admitted and is in no turn yet.
+    pub suspending: Option<u64>,
     pub version: u64,
     /// The execution of the present generation, and the module that it runs.
     pub execution: Arc<str>,
@@ -157,6 +159,7 @@ impl Slot {
                 pending: false,
                 left_in_store: 0,
                 status: instance.status,
+                suspending: None,
                 version: instance.version,
                 execution: instance.execution.as_str().into(),
                 module: instance.module.as_str().into(),
@@ -188,6 +191,23 @@ impl Inner {
     /// Whether messages wait in the store until the instance is called back.
     pub fn reads_nothing(&self) -> bool {
         self.parked || self.status == RuntimeStatus::Suspended
+    }
+
+    /// What it will be when it has read what there is: by this is judged what it is asked next.
+    pub fn status_to_be(&self) -> RuntimeStatus {
+        match self.suspending {
+            Some(_) if !self.status.is_final() => RuntimeStatus::Suspended,
+            _ => self.status,
+        }
+    }
+
+    /// Takes note of a message that joins the inbox.
+    pub fn expect(&mut self, message: &Message) {
+        match message.body {
+            MessageBody::Suspended(_) => self.suspending = Some(message.seq),
+            MessageBody::Resumed(_) => self.suspending = None,
+            _ => {}
+        }
     }
 
     /// Whether this message is the one thing that an instance which has failed takes.
