@@ -226,6 +226,41 @@ fn a_rewind_does_again_what_failed_and_nothing_else() {
     }
 }
 
+/// Both have retries, which begin anew, and the parent has a timer, which keeps its deadline.
+#[test]
+fn a_rewind_reaches_the_child_whose_failure_it_was() {
+    const HOUR: u64 = 3_600_000;
+    for residency in RESIDENCIES {
+        let endpoint = Endpoint::start({
+            let asked = std::sync::atomic::AtomicUsize::new(0);
+            // Two attempts of the child with two of the activity each; and one after the rewind.
+            move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                ..5 => Served::new(500, ""),
+                _ => Served::new(200, "\"charged\""),
+            }
+        });
+        let mut host = Fresh::with(|settings| {
+            let service = format!("Remote={}", endpoint.url("/"));
+            settings.residency(residency).argument("--skippable-clock").argument("--activity").argument(&service)
+        });
+        let child = json!({"orchestrator": "CallOne", "id": "kid", "input": ["Remote", 2, 10], "attempts": 2});
+        let id = host.start("PatientParent", &json!([HOUR, child]).to_string());
+        assert_eq!(host.ended(&id)["runtimeStatus"], "Failed");
+        assert_eq!(endpoint.requests().len(), 4, "{residency}");
+        assert_eq!(status(&host, "kid"), "Failed");
+        host.kill_and_restart();
+
+        accepted(&host.control(&id, "rewind", ""));
+        assert_eq!(host.output("kid"), "charged", "{residency}");
+        assert_eq!(endpoint.requests().len(), 6, "the second attempt succeeds");
+        host.waits_for_timers(&id, 1);
+        host.skip(std::time::Duration::from_secs(3_600));
+        let output = host.output(&id);
+        let passed = output[1].as_f64().unwrap() as u64;
+        assert!(output[0] == "charged" && (HOUR..HOUR + 60_000).contains(&passed), "{residency}: {output}");
+    }
+}
+
 #[test]
 fn who_fails_again_can_be_rewound_again() {
     let host = Fresh::start();

@@ -1,6 +1,7 @@
 //! continue-as-new.
 
 use serde_json::json;
+use tests::{Host, guest_bytes};
 
 use super::{Fresh, RESIDENCIES};
 
@@ -54,12 +55,41 @@ fn kills_lose_no_event_between_two_generations() {
 }
 
 #[test]
-fn the_next_generation_takes_the_newest_module() {
-    let host = Fresh::start();
-    let id = host.start("OneEach", r#"{"wanted":2,"taken":[]}"#);
-    let module = host.details(&id)["module"].clone();
-    host.raise(&id, "item", "1");
-    host.raise(&id, "item", "2");
-    host.output(&id);
-    assert_eq!(host.details(&id)["module"], module, "there is no newer one");
+fn the_next_generation_takes_the_newest_module_or_the_same_where_it_says_so() {
+    for residency in RESIDENCIES {
+        let mut host = Fresh::with(|settings| settings.residency(residency).modules(&["test-guest-a"]));
+        let deploy = |host: &Host, guest: &str| {
+            host.put("/modules", &guest_bytes(guest)).json()["digest"].as_str().unwrap().to_owned()
+        };
+        let start = |host: &Host, next: &str| host.start("Successor", &json!(next).to_string());
+        let a = host.get("/modules").json()[0]["digest"].as_str().unwrap().to_owned();
+        let of_a = ["newest", "same"].map(|next| start(&host, next));
+        of_a.iter().for_each(|id| host.waits_for(id, &["go"]));
+        let b = deploy(&host, "test-guest-b");
+        go_on_to(&host, &of_a, [&b, &a]);
+
+        // And back, to what was deployed before and is the newest again.
+        let of_b = ["newest", "same"].map(|next| start(&host, next));
+        of_b.iter().for_each(|id| host.waits_for(id, &["go"]));
+        assert_eq!(deploy(&host, "test-guest-a"), a);
+        go_on_to(&host, &of_b, [&a, &b]);
+
+        host.kill_and_restart();
+        for (id, expected) in of_a.iter().chain(&of_b).zip(["B", "A", "A", "B"]) {
+            host.raise(id, "go", "null");
+            assert_eq!(host.output(id), expected, "{residency}");
+        }
+    }
+}
+
+/// Lets instances begin their second generation, each of which is to run one of these modules.
+fn go_on_to(host: &Host, ids: &[String; 2], modules: [&String; 2]) {
+    for (id, module) in ids.iter().zip(modules) {
+        host.raise(id, "go", "null");
+        tests::until("the second generation waits", || {
+            let details = host.details(id);
+            (details["generation"] == 1 && details["waitingFor"][0]["event"] == "go").then_some(())
+        });
+        assert_eq!(host.details(id)["module"], **module);
+    }
 }
