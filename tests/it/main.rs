@@ -9,6 +9,7 @@ mod durability;
 mod errors;
 mod failures;
 mod generations;
+mod keys;
 mod kills;
 mod live;
 mod migrations;

@@ -298,6 +298,11 @@ impl Host {
         Answer::of(self.agent.put(self.url(path)).send(body))
     }
 
+    /// Any request.
+    pub fn send(&self, request: ureq::http::Request<String>) -> Answer {
+        Answer::of(self.agent.run(request))
+    }
+
     pub fn delete(&self, path: &str) -> Answer {
         Answer::of(self.agent.delete(self.url(path)).call())
     }

@@ -1,6 +1,7 @@
 //! What the clients of Durable Functions take as their binding, so that nobody has to make one up.
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Handled, json};
@@ -12,9 +13,10 @@ use super::{Api, Asked, query};
 /// What stands for an instance's id in the links: clients put the id in its place.
 const PLACEHOLDER: &str = "INSTANCEID";
 
-#[derive(Serialize)]
+/// Where a host is, in the words of Durable Functions.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Binding<'a> {
+pub struct Binding<'a> {
     task_hub_name: &'static str,
     creation_urls: CreationUrls,
     management_urls: Management<'a>,
@@ -24,7 +26,7 @@ struct Binding<'a> {
     rpc_base_url: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct CreationUrls {
     create_new_instance_post_uri: String,

@@ -1,6 +1,7 @@
 //! What an operator asks of instances. Durable on return, like everything else.
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Handled, empty, json};
@@ -8,9 +9,10 @@ use super::endpoint::Call;
 use super::error::ApiError;
 use super::{Api, Asked, query};
 
-#[derive(Serialize)]
+/// How many instances were removed.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Purged {
+pub struct Purged {
     instances_deleted: u64,
 }
 

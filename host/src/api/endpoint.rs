@@ -60,6 +60,9 @@ pub enum Call {
     SkipClock,
     Health,
     Binding,
+    OpenApi,
+    Page,
+    PageFile,
 }
 
 const START: Needs = Needs::Key(Scope::Start);
@@ -94,6 +97,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     of_host(Call::Migrate, "POST", "migrations", CONTROL),
     of_host(Call::SkipClock, "POST", "clock/skip", Needs::UnboundKey(Scope::Control)),
     of_host(Call::Binding, "GET", "clients/durable-binding", Needs::AnyKey),
+    of_host(Call::OpenApi, "GET", "openapi.json", Needs::Nothing),
+    of_host(Call::Page, "GET", "docs", Needs::Nothing),
+    of_host(Call::PageFile, "GET", "docs/{file}", Needs::Nothing),
     of_host(Call::Health, "GET", "healthz", Needs::Nothing),
 ];
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use fermata_replay::{InvalidPayload, RuntimeStatus};
 use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
-use serde::Serialize;
 
 use super::answer::{Answer, json};
+use super::wire::Refusal;
 use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, StartError};
 use crate::keys::{Key, Scope};
 use crate::store::StoreError;
@@ -25,17 +25,6 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
     /// Clients of Durable Functions read `ExceptionMessage` where a start is refused with 400.
     pub of_start: bool,
-}
-
-/// `Message` and `ExceptionMessage` as Durable Functions spell them, the rest is ours.
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(rename = "Message")]
-    message: &'a str,
-    #[serde(rename = "ExceptionMessage", skip_serializing_if = "Option::is_none")]
-    exception_message: Option<&'a str>,
-    code: &'static str,
-    hint: &'a str,
 }
 
 impl ApiError {
@@ -59,7 +48,7 @@ impl ApiError {
 
     pub fn into_answer(self) -> Answer {
         let exception_message = self.of_start.then_some(&*self.message);
-        let body = Body { message: &self.message, exception_message, code: self.code, hint: &self.hint };
+        let body = Refusal { message: &self.message, exception_message, code: self.code, hint: &self.hint };
         let mut answer = json(self.status, &body);
         if self.status == StatusCode::UNAUTHORIZED {
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -3,27 +3,32 @@
 use fermata_replay::{RuntimeStatus, Step};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::answer::{Handled, json};
 use super::error::ApiError;
 use super::time::Micros;
+use super::wire::runtime_status;
 use super::{Api, Asked};
 use crate::dispatcher::InstanceView;
 
 /// What `fermata replay` reads. Steps are as they are stored; fields may be added.
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct Document<'a> {
     format: &'static str,
     version: u32,
     instance: Instance<'a>,
+    #[schemars(with = "Vec<Value>")]
     steps: &'a [Step],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Instance<'a> {
     id: &'a str,
     name: &'a str,
+    #[schemars(schema_with = "runtime_status")]
     status: RuntimeStatus,
     created: Micros,
     module: &'a str,

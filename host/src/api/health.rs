@@ -1,14 +1,16 @@
 //! Whether the host can do its work.
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
 use super::answer::{Handled, json};
 use crate::store::StoreError;
 
-#[derive(Serialize)]
-struct Health {
+/// That of a host that can do its work.
+#[derive(Serialize, JsonSchema)]
+pub struct Health {
     status: &'static str,
 }
 

@@ -7,14 +7,16 @@ use fermata_replay::{
     Control, Deadline, Decision, Failure, MessageBody, OpenKind, Outcome, Payload, RuntimeStatus, State, Step,
     TaskEnded, TaskId, Timestamp,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::query::Show;
 use super::time::Micros;
-use super::wire::Text;
+use super::wire::{Text, runtime_status};
 
 /// An entry of `historyEvents`; keys in the order of the alphabet, but the type is first.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Event<'a> {
     event_type: &'static str,
@@ -27,6 +29,7 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     function_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     input: Option<&'a Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<&'a str>,
@@ -35,10 +38,12 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "runtime_status")]
     orchestration_status: Option<RuntimeStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     result: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_time: Option<Micros>,

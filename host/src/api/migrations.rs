@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use fermata_replay::{Ask, Mismatch};
 use hyper::StatusCode;
 use hyper::body::Incoming;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::answer::{Handled, json};
 use super::body::read;
@@ -14,9 +16,9 @@ use super::{Api, Asked};
 use crate::dispatcher::{Fit, Migration, Scope};
 
 /// What is to be moved where.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wish {
+pub struct Wish {
     /// The digest of a module, or as much of its beginning as no other has.
     to: String,
     /// All live instances of this orchestrator; or else one instance.
@@ -26,16 +28,16 @@ struct Wish {
     dry_run: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Migrations<'a> {
+pub struct Migrations<'a> {
     to: &'a str,
     dry_run: bool,
     instances: Vec<Found<'a>>,
 }
 
 /// What the module makes of one instance.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Found<'a> {
     instance_id: &'a str,
@@ -53,11 +55,13 @@ struct Found<'a> {
 }
 
 /// Where history and module part: history recorded one thing, the module asked for another, or for nothing more.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Divergence<'a> {
     step: u64,
     position: usize,
+    #[schemars(with = "Value")]
     recorded: Option<&'a Ask>,
+    #[schemars(with = "Value")]
     asked: Option<&'a Ask>,
     /// The same in words.
     text: String,

@@ -7,6 +7,7 @@
 //! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`binding`], [`health`], [`skip`]: the handlers
 //! - [`live`]: answers that wait, and streams
 //! - [`answer`], [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
+//! - [`openapi`]: the document of all this
 //! - [`error`]: every refusal and its status
 //!
 //! Paths, bodies and statuses are those of the HTTP API reference of Durable Functions
@@ -30,6 +31,7 @@ mod live;
 mod migrations;
 mod modules;
 mod mount;
+mod openapi;
 mod query;
 mod route;
 mod serve;
@@ -48,6 +50,7 @@ use hyper::http::request::Parts;
 
 pub use access::Door;
 pub use links::Outside;
+pub use openapi::document;
 pub use serve::serve;
 pub use sites::Sites;
 
@@ -127,6 +130,9 @@ impl Api {
             Call::SkipClock => self.skip_clock(asked),
             Call::Binding => self.binding(asked),
             Call::Health => self.health(),
+            Call::OpenApi => self.openapi(),
+            Call::Page => self.page(asked),
+            Call::PageFile => self.page_file(asked, asked.route.part("file")),
         }
     }
 

@@ -1,12 +1,13 @@
 //! What an instance waits for, on the wire.
 
 use fermata_replay::{OpenKind, OpenTask};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::time::Micros;
 
 /// A task that is not complete. Which of the first four keys there is says what it is.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Open<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,11 @@
 //! Instants on the wire.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use fermata_replay::Timestamp;
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Serialize, Serializer};
 
 /// An instant to the second, as status objects have it: `2026-11-23T07:01:02Z`.
@@ -23,6 +26,27 @@ fn civil(instant: Timestamp) -> jiff::Timestamp {
     let border = if instant.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(instant.0).unwrap_or(border)
 }
+
+/// Both are instants of RFC 3339.
+macro_rules! instant_schema {
+    ($($instant:ty),*) => {
+        $(impl JsonSchema for $instant {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                "Instant".into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": "date-time" })
+            }
+        })*
+    };
+}
+
+instant_schema!(Seconds, Micros);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

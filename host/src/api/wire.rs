@@ -3,7 +3,10 @@
 use std::fmt;
 
 use fermata_replay::{Payload, RuntimeStatus};
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::history::{self, Event};
 use super::links::Links;
@@ -14,17 +17,25 @@ use crate::dispatcher::{HistoryView, InstanceView, Output};
 use crate::store::ModuleInfo;
 
 /// Where to go with an instance that was started.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Management<'a> {
     id: &'a str,
+    #[schemars(with = "String")]
     status_query_get_uri: Link<'a>,
+    #[schemars(with = "String")]
     send_event_post_uri: Link<'a>,
+    #[schemars(with = "String")]
     terminate_post_uri: Link<'a>,
+    #[schemars(with = "String")]
     suspend_post_uri: Link<'a>,
+    #[schemars(with = "String")]
     resume_post_uri: Link<'a>,
+    #[schemars(with = "String")]
     rewind_post_uri: Link<'a>,
+    #[schemars(with = "String")]
     purge_history_delete_uri: Link<'a>,
+    #[schemars(with = "String")]
     restart_post_uri: Link<'a>,
 }
 
@@ -64,15 +75,33 @@ impl Serialize for Link<'_> {
     }
 }
 
+/// Why a request was refused. `Message` and `ExceptionMessage` as Durable Functions spell them, the rest is ours.
+#[derive(Serialize, JsonSchema)]
+pub struct Refusal<'a> {
+    #[serde(rename = "Message")]
+    pub message: &'a str,
+    /// Where a start is refused.
+    #[serde(rename = "ExceptionMessage", skip_serializing_if = "Option::is_none")]
+    pub exception_message: Option<&'a str>,
+    /// Names the kind of error, for programs. Never changes.
+    pub code: &'static str,
+    /// What to do about it.
+    pub hint: &'a str,
+}
+
 /// The status of an instance. Payloads go out as they came in, byte for byte.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status<'a> {
     name: &'a str,
     instance_id: &'a str,
+    #[schemars(schema_with = "runtime_status")]
     runtime_status: RuntimeStatus,
+    #[schemars(with = "Value")]
     input: Option<&'a Payload>,
+    #[schemars(with = "Value")]
     custom_status: Option<&'a Payload>,
+    #[schemars(with = "Value")]
     output: Option<Text<'a>>,
     created_time: Seconds,
     last_updated_time: Seconds,
@@ -91,7 +120,7 @@ pub struct Status<'a> {
 }
 
 /// What comes with the history.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Details<'a> {
     /// What would let the instance go on.
@@ -101,6 +130,11 @@ struct Details<'a> {
     buffered_events: Vec<Buffered<'a>>,
     execution_id: &'a str,
     module: &'a str,
+}
+
+/// The names of all statuses.
+pub fn runtime_status(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": RuntimeStatus::ALL.map(RuntimeStatus::name) })
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -116,7 +150,7 @@ pub enum Text<'a> {
 }
 
 /// Why an instance or a task failed, in parts.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Failure<'a> {
     kind: &'a str,
@@ -126,10 +160,11 @@ struct Failure<'a> {
 }
 
 /// An event that no wait has taken.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Buffered<'a> {
     seq: u64,
     name: &'a str,
+    #[schemars(with = "Value")]
     input: &'a Payload,
 }
 
@@ -189,7 +224,7 @@ fn failure(output: &Output) -> Option<Failure<'_>> {
 }
 
 /// A module and what it holds.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Module<'a> {
     digest: &'a str,
     size: u64,

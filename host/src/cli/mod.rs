@@ -76,7 +76,13 @@ enum Command {
     Skip(skip::Skip),
     Key(key::KeyCommand),
     Binding(binding::Binding),
+    Openapi(Openapi),
 }
+
+/// Prints the document of the HTTP API (OpenAPI 3.1). A host serves it at /openapi.json, and for people at /docs.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  fermata openapi > openapi.json")]
+struct Openapi;
 
 /// Which host to ask, and how to show its answer.
 #[derive(Args)]
@@ -125,6 +131,10 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Build(build) => Ok(build.run()?),
         Command::Replay(replay) => replay.run(),
         Command::Key(key) => key.run(),
+        Command::Openapi(Openapi) => {
+            text::line(&format!("{:#}", crate::api::document()));
+            Ok(())
+        }
         Command::Deploy(deploy) => ask(deploy.run()),
         Command::Modules(modules) => ask(modules.run()),
         Command::Start(start) => ask(start.run()),
