@@ -31,6 +31,7 @@ pub struct Host {
 pub struct Settings {
     data: PathBuf,
     modules: Vec<PathBuf>,
+    listen: String,
     residency: String,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
@@ -88,10 +89,17 @@ impl Settings {
         Settings {
             data: data.to_owned(),
             modules,
+            listen: "127.0.0.1:0".into(),
             residency: "1024".into(),
             environment: Vec::new(),
             arguments: Vec::new(),
         }
+    }
+
+    /// Another address to listen on than a free port of this machine alone.
+    pub fn listen(mut self, address: &str) -> Settings {
+        self.listen = address.into();
+        self
     }
 
     pub fn residency(mut self, residency: &str) -> Settings {
@@ -123,7 +131,7 @@ impl Settings {
     pub fn try_start(self) -> Result<Host, String> {
         share_compiled_modules(&self.data);
         let mut command = Command::new(binary());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--residency", &self.residency, "--data"]);
+        command.args(["serve", "--listen", &self.listen, "--residency", &self.residency, "--data"]);
         command.arg(&self.data).env("FERMATA_LOG", "info").stderr(Stdio::piped()).stdout(Stdio::null());
         for module in &self.modules {
             command.arg("--modules").arg(module);

@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 
-/// The checkout.
+/// The checkout. Cargo says where it is when it runs this program: where it was compiled may have been another checkout with the same
+/// target directory.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the checkout")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let compiled = || env!("CARGO_MANIFEST_DIR").into();
+        let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(compiled));
+        manifest.parent().expect("xtask lies in the checkout").to_owned()
+    })
 }
 
 /// Where cargo builds to.
