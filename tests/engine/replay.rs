@@ -69,6 +69,25 @@ fn time_randomness_and_the_order_of_maps_are_the_same_on_replay() {
     assert!(draws[0].contains("\"step_millis\":1000.0"), "the time is that of the step: {}", draws[0]);
 }
 
+/// What a limit has ended ends in the same place again, and not before: what came to less than the limits of another host goes on.
+#[test]
+fn a_step_that_a_limit_has_ended_ends_in_the_same_way() {
+    let limits = GuestLimits { tasks_per_step: 500, fuel_per_step: 200_000_000, ..GuestLimits::default() };
+    let bench = bench_with(limits);
+    for orchestrator in ["FloodsTimeouts", "FloodsRetries", "Spins"] {
+        let (history, progress) = bench.run(&[start(orchestrator, "null"), event(2, "go", "null")], true);
+        assert!(is_recorded(&progress), "{progress:?}");
+        let mut again = bench.guest(&history, &[]);
+        let progress = again.resume([], Timestamp(0));
+        assert!(is_recorded(&progress), "{orchestrator}: {progress:?}");
+        assert_eq!(again.take_turn(), None, "there is nothing new");
+    }
+    let (history, _) = bench.run(&[start("TwoWaits", "null")], false);
+    let narrow = bench_with(GuestLimits { tasks_per_step: 1, ..GuestLimits::default() });
+    let progress = narrow.guest(&history, &[]).resume([], Timestamp(0));
+    assert!(matches!(progress, Progress::Blocked), "{progress:?}");
+}
+
 #[test]
 fn another_module_does_not_fit_the_history() {
     let bench = bench();

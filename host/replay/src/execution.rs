@@ -133,6 +133,21 @@ impl Execution {
         matches!(self.step, Current::Replaying(..))
     }
 
+    /// Whether history says that the guest fails in this step.
+    pub fn must_fail(&self, kind: &str) -> bool {
+        let Current::Replaying(step, _) = &self.step else { return false };
+        matches!(step.decisions.last(), Some(Decision::Failed { failure }) if failure.kind == kind)
+    }
+
+    /// Whether history says that it fails right here: that it asks for nothing more.
+    pub fn must_fail_now(&self) -> bool {
+        let Current::Replaying(step, position) = &self.step else { return false };
+        // The host gives its untaken events back before.
+        let given_back = |decision: &&Decision| matches!(decision, Decision::TaskCancelled { .. });
+        let next = step.decisions[*position..].iter().find(|decision| !given_back(decision));
+        matches!(next, Some(Decision::Failed { .. }))
+    }
+
     /// How many steps have begun so far, replayed ones included.
     pub fn steps_begun(&self) -> u64 {
         self.steps_begun

@@ -2,7 +2,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockedOn, Decision, Payload, Stop, Timestamp, kind};
+use crate::{BlockedOn, Decision, Failure, Payload, Stop, Timestamp, kind};
 
 /// History says one thing and the guest did another: the module does not fit the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ fn micros(at: &Timestamp) -> String {
 }
 
 /// Whether a decision made on replay is the recorded one: kind, task, name, input, deadline. A retry policy is not compared: the recorded one
-/// holds. Of a crash only the kind is, for its words may depend on the host. What a guest blocks on is compared
+/// holds. Of a crash, and of a limit that was passed, only the kind is, for the words are the host's. What a guest blocks on is compared
 /// too: the state wakes it for what is recorded, so a guest blocked on something else might never wake.
 pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
     use Decision::*;
@@ -131,7 +131,7 @@ pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
         (TaskCancelled { task: t1, .. }, TaskCancelled { task: t2, .. }) => t1 == t2,
         (Blocked { on: o1 }, Blocked { on: o2 }) => o1 == o2,
         (Completed { output: o1 }, Completed { output: o2 }) => o1.means_the_same(o2),
-        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2 || f1.kind == kind::TRAP && f2.kind == kind::TRAP,
+        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2 || f1.kind == f2.kind && is_of_host(f1),
         (TimerCreated { task: t1, due: d1 }, TimerCreated { task: t2, due: d2 }) => t1 == t2 && d1 == d2,
         (
             ChildStarted { task: t1, name: n1, instance: c1, input: i1 },
@@ -151,6 +151,11 @@ pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
         (ContinuedAsNew { input: i1, .. }, ContinuedAsNew { input: i2, .. }) => i1.means_the_same(i2),
         _ => false,
     }
+}
+
+/// Whether the host found the words for it.
+fn is_of_host(failure: &Failure) -> bool {
+    [kind::TRAP, kind::LIMIT].contains(&&*failure.kind)
 }
 
 fn same_option(a: &Option<Payload>, b: &Option<Payload>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use fermata_replay::{Execution, Stop};
+use fermata_replay::{Execution, Stop, kind};
 use wasmtime::component::ResourceTable;
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -145,7 +145,7 @@ pub fn store(engine: &Engine, world: World) -> wasmtime::Result<Store<World>> {
 }
 
 /// Fuel, wall time, clock, log and what may be created start anew with each step. Limits are not enforced on a recorded step: they were, when
-/// that step was new.
+/// that step was new. But where it was a limit that ended it, that ends it again.
 pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
     let limit = store.data().limits.fuel_per_step;
     let orchestrator = store.data_mut().orchestrator()?;
@@ -156,12 +156,13 @@ pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
     shared.metered_step = shared.execution.steps_begun();
     let step = shared.metered_step;
     let replaying = shared.execution.is_replaying();
+    let is_limited = !replaying || shared.execution.must_fail(kind::LIMIT);
     orchestrator.clock.set(shared.execution.state().now());
     drop(shared);
     orchestrator.created = Created::default();
     let ticks = orchestrator.step_ticks;
     store.data().log.begin_step(step, replaying);
-    store.set_fuel(if replaying { i64::MAX as u64 } else { limit })?;
+    store.set_fuel(if is_limited { limit } else { i64::MAX as u64 })?;
     store.set_epoch_deadline(ticks);
     Ok(())
 }
