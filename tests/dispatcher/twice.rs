@@ -4,7 +4,9 @@ use fermata::dispatcher::{ControlError, Services};
 use fermata_replay::Control;
 use tests::endpoint::{Answer, Endpoint};
 use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
 
+use super::shaky::Held;
 use super::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,11 @@ async fn twice(dispatcher: &Arc<Dispatcher>, what: Ask, id: &str) {
     assert_eq!((accepted, refused), (1, 1), "{what:?} of {id}: {answers:?}");
 }
 
+fn spawn_twice(dispatcher: &Arc<Dispatcher>, what: Ask, id: &'static str) -> JoinHandle<()> {
+    let dispatcher = dispatcher.clone();
+    tokio::spawn(async move { twice(&dispatcher, what, id).await })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_suspend_or_resume_one_is_refused() {
     for residency in [Residency::Never, Residency::Always] {
@@ -71,10 +78,7 @@ async fn of_two_that_suspend_or_resume_a_busy_instance_one_is_refused() {
             let dispatcher = dispatcher.clone();
             async move { dispatcher.raise("i", "item", payload("1")).await }
         });
-        let asked = tokio::spawn({
-            let dispatcher = dispatcher.clone();
-            async move { twice(&dispatcher, what, "i").await }
-        });
+        let asked = spawn_twice(&dispatcher, what, "i");
         // Longer than they wait for it to come to rest.
         tokio::time::sleep(Duration::from_millis(700)).await;
         store.let_pass(None);
@@ -85,7 +89,7 @@ async fn of_two_that_suspend_or_resume_a_busy_instance_one_is_refused() {
     dispatcher.close().await;
 }
 
-/// It fails, and once it is rewound it waits for an endpoint.
+/// It fails, and once it is rewound it waits for an endpoint. Both have found it before one of them is heard.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_rewind_one_is_refused() {
     let endpoint = Endpoint::start(|request| match request.header("fermata-attempt") {
@@ -98,12 +102,17 @@ async fn of_two_that_rewind_one_is_refused() {
         let store = Shaky::new(3);
         let options = Options { residency, workers: 2, services: services.clone(), ..Options::default() };
         let dispatcher = open_as(&store, engine(), Arc::new(SystemClock), &options).await;
-        for number in 0..100 {
-            let id = format!("i{number}");
-            dispatcher.start("CallOne", Some(&id), payload(r#"["Remote",1,1]"#)).await.unwrap();
-            let failed = async || see(&dispatcher, &id).await.unwrap().status == RuntimeStatus::Failed;
+        for _ in 0..50 {
+            dispatcher.start("CallOne", Some("i"), payload(r#"["Remote",1,1]"#)).await.unwrap();
+            let failed = async || see(&dispatcher, "i").await.unwrap().status == RuntimeStatus::Failed;
             eventually("it fails", failed).await;
-            twice(&dispatcher, Ask::Rewind, &id).await;
+            eventually("it is in nobody's memory", async || dispatcher.in_memory() == 0).await;
+            store.hold(Some(Held::Find("i")));
+            let asked = spawn_twice(&dispatcher, Ask::Rewind, "i");
+            eventually("both look for it", async || store.waiting() == 2).await;
+            store.hold(None);
+            asked.await.unwrap();
+            dispatcher.purge("i", true).await.unwrap();
         }
         dispatcher.close().await;
     }
