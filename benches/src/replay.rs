@@ -159,8 +159,8 @@ impl Stored {
         for (version, step) in history.iter().enumerate() {
             let message = StoredMessage { seq: step.seq, at: step.at, body: serde_json::to_string(&step.message)? };
             let arrival = match version {
-                0 => Change::Create { instance: instance(), replaces: None, message, sent: None },
-                _ => Change::Accept { message, sent: None },
+                0 => Change::Create { instance: instance(), replaces: None, message, sent: None, once: None },
+                _ => Change::Accept { message, sent: None, once: None },
             };
             store.submit(Write { lease, key, change: arrival }, Box::new(|outcome| outcome.expect("it is accepted")));
             let turn = Change::Turn(TurnRecord {
@@ -171,6 +171,7 @@ impl Stored {
                 status: RuntimeStatus::Running,
                 updated: step.at,
                 due: None,
+                waiting: None,
                 module: None,
                 custom_status: None,
                 activities: Vec::new(),

@@ -19,6 +19,7 @@
 
 mod build;
 mod child;
+pub mod debian;
 mod metadata;
 mod toolchain;
 

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::TARGET;
 use crate::child::{self, command};
+use crate::debian;
 
 /// The variable that chooses a toolchain: `rustup` or `debian`.
 const CHOICE: &str = "FERMATA_WASM";
@@ -67,12 +68,7 @@ impl Toolchain {
                 let libraries = child::output(command("rustc").args(["--print", "target-libdir", "--target", TARGET]));
                 libraries.is_ok_and(|directory| has_files(Path::new(directory.trim())))
             }
-            Self::Debian => {
-                let installed = child::output(
-                    command("dpkg-query").args(["-W", "-f", "${db:Status-Abbrev}\n"]).args(DEBIAN_PACKAGES),
-                );
-                installed.is_ok_and(|states| states.lines().all(|state| state.starts_with("ii")))
-            }
+            Self::Debian => debian::are_installed(DEBIAN_PACKAGES),
         }
     }
 
@@ -83,21 +79,7 @@ impl Toolchain {
                 let mut rustup = command("rustup");
                 child::run_within(RUSTUP_LIMIT, rustup.args(["target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0"))
             }
-            Self::Debian => {
-                if !Path::new("/etc/debian_version").exists() {
-                    bail!("this is not Debian");
-                }
-                if child::output(command("id").arg("-u"))?.trim() != "0" {
-                    bail!("only root may install packages");
-                }
-                progress("installing Debian's Rust for WebAssembly");
-                let apt = |arguments: &[&str]| {
-                    child::output(command("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-                };
-                apt(&["update"])?;
-                apt(&[&["install", "-y", "--no-install-recommends"], DEBIAN_PACKAGES].concat())?;
-                Ok(())
-            }
+            Self::Debian => debian::install(DEBIAN_PACKAGES, "Rust for WebAssembly", progress),
         }
     }
 

@@ -93,6 +93,9 @@ pub const INSTANCE_ID_BYTES: usize = 256;
 /// The name of an event that a client raises, bytes; guests can not wait for a longer one.
 pub const EVENT_NAME_BYTES: usize = 256;
 
+/// An `Idempotency-Key`, bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
+
 /// Unread messages of one instance that wait in memory.
 pub const INBOX_MESSAGES: usize = 10_000;
 
@@ -108,6 +111,18 @@ pub const TURNS_AHEAD: u32 = 16;
 
 /// What a waiting message is counted as besides its text: its slot, its place in the run queue.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
+
+/// Requests that are remembered, so that they take effect once: beyond that those go that expire first.
+pub const REMEMBERED_REQUESTS: u64 = 1_000_000;
+
+/// Rows that one page of a list looks at.
+pub const LIST_ROWS_LOOKED_AT: usize = 20_000;
+
+/// Histories that one page of a list reads to see what instances wait for, bytes. One history more than this may be read.
+pub const LIST_HISTORY_BYTES: usize = 16 << 20;
+
+/// What one page of a list holds over HTTP, bytes of JSON. One instance more than this may be in it.
+pub const LIST_BYTES: usize = 8 << 20;
 
 /// The rules of Durable Functions for an instance id: at most 256 bytes (there, characters), none of `/ \ # ?`, no control characters, no
 /// `@` in front. The error says what is wrong with it.

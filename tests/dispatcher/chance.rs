@@ -231,7 +231,7 @@ async fn raise(
         }
         Err(RaiseError::NotFound(_)) => assert!(!known, "{id} was acknowledged, and is not found"),
         Err(RaiseError::Gone(_)) => assert!(plan.again, "{id} can not have ended"),
-        Err(RaiseError::Busy(_)) => {}
+        Err(RaiseError::Busy(_) | RaiseError::Reused(_)) => {}
         Err(RaiseError::Store(error)) => expected(&error, plan),
     }
 }

@@ -315,7 +315,7 @@ async fn raise(world: &World, dispatcher: &Arc<Dispatcher>, id: String, event: u
             let same = before.is_some() && before == world.key(&id).await;
             assert!(!same, "{id} was there all the time, and is not found");
         }
-        Err(RaiseError::Gone(_) | RaiseError::Busy(_)) => {}
+        Err(RaiseError::Gone(_) | RaiseError::Busy(_) | RaiseError::Reused(_)) => {}
         Err(RaiseError::Store(error)) => world.expected(&error),
     }
 }

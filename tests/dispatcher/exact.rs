@@ -176,13 +176,13 @@ async fn a_lost_store_leaves_nobody_waiting() {
 async fn an_activity_whose_module_is_gone_fails_for_good() {
     let store = Shaky::new(8);
     let first = open(&store, engine(), Residency::Never, 1).await;
-    first.deploy(tests::guest_bytes("test-guest-b").into()).await.unwrap();
+    first.deploy(tests::guest_bytes("new-building-permit").into()).await.unwrap();
     first.close().await;
 
     // An engine that has seen module A alone.
     store.lose_modules();
     let second = open(&store, engine_for(64), Residency::Never, 1).await;
-    let input = r#"{"activity":"OnlyOfB","input":null,"attempts":5,"interval":1}"#;
+    let input = r#"{"activity":"IssueBuildingPermit","input":"app-1","attempts":5,"interval":1}"#;
     second.start("CallWithin", Some("i"), payload(input)).await.unwrap();
     rests(&store, &second).await;
     let view = look(&second, "i").await.unwrap();

@@ -108,6 +108,7 @@ fn check_state(found: &Found) {
     assert!(!state.is_runnable(), "{id} could go on");
     assert_eq!(instance.ended.is_some(), instance.status.is_final(), "{id}");
     assert_eq!(instance.due, state.next_due(), "{id}");
+    assert_eq!(instance.waiting, state.awaited_events(), "{id}");
     assert!(unread.is_empty() || instance.status == RuntimeStatus::Suspended, "{id}: {unread:?}");
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fermata::store::memory::Memory;
 use fermata::store::{
-    Activity, Due, Ended, Filter, Instance, InstanceKey, Lease, Loaded, Module, ModuleInfo, OnDurable, Page, Sent,
-    Snapshot, Store, StoreError, StoreFuture, UnreadInstance, Write,
+    Activity, Due, Ended, Filter, Instance, InstanceKey, Lease, Loaded, Module, ModuleInfo, OnDurable, Page,
+    Remembered, Sent, Snapshot, Store, StoreError, StoreFuture, UnreadInstance, Write,
 };
 use fermata_replay::Timestamp;
 use tokio::sync::watch;
@@ -232,6 +232,10 @@ impl Store for Shaky {
             Some(Held::Find(held)) if *held == id => self.held(Held::Find(held), answer),
             _ => answer,
         }
+    }
+
+    fn remembered<'a>(&'a self, id: &'a str, key: &'a str) -> StoreFuture<'a, Option<Remembered>> {
+        self.read(self.memory.remembered(id, key))
     }
 
     fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>> {

@@ -284,6 +284,11 @@ impl Host {
         Answer::of(self.agent.get(self.url(path)).call())
     }
 
+    /// With a header.
+    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
+        Answer::of(self.agent.get(self.url(path)).header(name, value).call())
+    }
+
     /// The events of a stream, as they come, until it ends. `last`: the id of the last one that was seen before.
     pub fn stream(&self, path: &str, last: &str) -> Events {
         let answer = self.agent.get(self.url(path)).header("Last-Event-ID", last).call();

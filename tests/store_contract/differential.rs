@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use fermata::store::{
-    Change, Filter, Lease, Module, NewActivity, NewGeneration, NewInstance, Outgoing, StoreError, StoredMessage,
-    TurnRecord,
+    Change, Filter, Instance, Lease, Module, NewActivity, NewGeneration, NewInstance, Once, Outgoing, StoreError,
+    StoredMessage, TurnRecord,
 };
 use fermata_replay::{RuntimeStatus, Timestamp};
 use rand::rngs::StdRng;
@@ -17,6 +17,8 @@ const ROUNDS: usize = 200;
 const AT_ONCE: usize = 40;
 const IDS: u64 = 6;
 const MODULES: u64 = 3;
+/// Keys of requests, and names of events that are waited for.
+const KEYS: u64 = 4;
 
 #[tokio::test]
 async fn all_back_ends_answer_alike() {
@@ -57,7 +59,10 @@ async fn all_back_ends_answer_alike() {
         for (expected, outcome, key, change) in answers {
             assert_eq!(outcome.await.unwrap(), expected, "round {round}, instance {key}: {change:?}");
         }
-        assert_eq!(contents(tested, &writes.keys).await, contents(model, &writes.keys).await, "after round {round}");
+        let (shown, expected) = (contents(tested, &writes).await, contents(model, &writes).await);
+        assert_eq!(shown, expected, "after round {round}");
+        let filter = writes.filter();
+        assert_eq!(listed(tested, &filter).await, listed(model, &filter).await, "after round {round}: {filter:?}");
     }
 }
 
@@ -72,9 +77,9 @@ fn module(digest: &str) -> Module {
 }
 
 /// All that reads tell, however history is cut into pieces.
-async fn contents(world: &World, keys: &[u64]) -> Vec<String> {
+async fn contents(world: &World, writes: &Writes) -> Vec<String> {
     let mut all = Vec::new();
-    for key in keys {
+    for key in &writes.keys {
         let loaded = world.store.load(*key).await.unwrap();
         all.push(format!("{:?}", loaded.map(|loaded| (loaded.instance, steps(&loaded.history), loaded.unread))));
     }
@@ -91,6 +96,13 @@ async fn contents(world: &World, keys: &[u64]) -> Vec<String> {
             })
         ));
     }
+    for request in 0..IDS * KEYS {
+        let (id, key) = (request / KEYS, request % KEYS);
+        let remembered = world.store.remembered(&id.to_string(), &format!("k{key}")).await.unwrap();
+        // What has expired may be there still.
+        let remembered = remembered.filter(|remembered| remembered.until > writes.now());
+        all.push(format!("{id} {key} {remembered:?}"));
+    }
     all.push(format!("{:?}", world.store.list(Filter::default()).await));
     all.push(format!("{:?}", world.store.unread().await));
     all.push(format!("{:?}", world.store.open_activities().await));
@@ -101,6 +113,24 @@ async fn contents(world: &World, keys: &[u64]) -> Vec<String> {
     all.push(format!("{:?} {:?}", world.store.ended(3).await, world.store.count_ended().await));
     all.push(format!("{:?}", world.store.modules().await));
     all
+}
+
+/// All that a filter lets through, page by page, wherever these end.
+async fn listed(world: &World, filter: &Filter) -> Vec<Instance> {
+    let (mut filter, mut all) = (filter.clone(), Vec::new());
+    loop {
+        let page = world.store.list(filter.clone()).await.unwrap();
+        assert!(filter.limit == 0 || page.instances.len() <= filter.limit);
+        assert!(page.instances.len() <= filter.look_at);
+        all.extend(page.instances);
+        match page.next {
+            None => return all,
+            next => {
+                assert!(next > filter.after, "a page leads on");
+                filter.after = next;
+            }
+        }
+    }
 }
 
 struct Writes {
@@ -143,7 +173,10 @@ impl Writes {
                 let (key, change) = self.create(model).await;
                 (lease, key, change)
             }
-            6..45 => (lease, key, Change::Accept { message: self.message(), sent: self.sent(model).await }),
+            6..45 => {
+                let (message, once) = (self.message(), self.once());
+                (lease, key, Change::Accept { message, sent: self.sent(model).await, once })
+            }
             45..90 => (lease, key, Change::Turn(self.turn(model, key).await)),
             90..93 => (lease, key, Change::Discard { sent: self.sent(model).await.unwrap_or(self.last) }),
             93..95 => (lease, key, Change::Remove),
@@ -166,7 +199,41 @@ impl Writes {
         if !self.keys.contains(&key) {
             self.keys.push(key);
         }
-        (key, Change::Create { instance, replaces, message: self.message(), sent: self.sent(model).await })
+        let (message, once) = (self.message(), self.once());
+        (key, Change::Create { instance, replaces, message, sent: self.sent(model).await, once })
+    }
+
+    /// The time goes on with each number, so that what has expired once has expired for good.
+    fn now(&self) -> Timestamp {
+        Timestamp(self.last as i64)
+    }
+
+    fn once(&mut self) -> Option<Once> {
+        let key = format!("k{}", self.below(KEYS));
+        let until = Timestamp(self.now().0 + self.below(300) as i64);
+        self.chance(30).then(|| Once { key, request: [self.below(256) as u8; 32], until })
+    }
+
+    fn names(&mut self) -> BTreeSet<String> {
+        (0..self.below(4)).map(|_| format!("k{}", self.below(KEYS))).collect()
+    }
+
+    fn filter(&mut self) -> Filter {
+        let instant = |at: u64| Some(Timestamp(at as i64));
+        Filter {
+            id_prefix: self.chance(30).then(|| self.below(IDS).to_string()),
+            name: self.chance(40).then(|| format!("N{}", self.below(3))),
+            allowed: (0..self.below(3))
+                .map(|_| ["N1", "*2", "N*", "x"][self.below(4) as usize].parse().unwrap())
+                .collect(),
+            statuses: (0..self.below(3)).map(|_| RuntimeStatus::ALL[self.below(8) as usize]).collect(),
+            created_from: self.chance(30).then(|| instant(self.below(1_000))).flatten(),
+            created_to: self.chance(30).then(|| instant(self.below(1_000))).flatten(),
+            waiting_for: self.chance(30).then(|| format!("k{}", self.below(KEYS))),
+            after: None,
+            limit: self.below(4) as usize,
+            look_at: 1 + self.below(8) as usize,
+        }
     }
 
     fn module(&mut self) -> String {
@@ -190,7 +257,7 @@ impl Writes {
 
     fn message(&mut self) -> StoredMessage {
         let seq = self.number_or_taken();
-        StoredMessage { seq, at: Timestamp(self.below(1_000) as i64), body: format!("{{\"b\":{seq}}}") }
+        StoredMessage { seq, at: self.now(), body: format!("{{\"b\":{seq}}}") }
     }
 
     async fn turn(&mut self, model: &World, key: u64) -> TurnRecord {
@@ -217,6 +284,7 @@ impl Writes {
             returned,
             status,
             updated: Timestamp(self.below(1_000) as i64),
+            waiting: self.chance(90).then(|| self.names()),
             due: self.chance(40).then(|| Timestamp(self.below(10) as i64)),
             module: self.chance(5).then(|| self.module()),
             custom_status: self.chance(10).then(|| self.last.to_string()),
@@ -263,8 +331,10 @@ async fn random_writes_meet_every_answer() {
             Err(StoreError::Exists) => "exists",
             Err(StoreError::Missing) => "missing",
             Err(StoreError::Delivered) => "delivered",
+            Err(StoreError::Repeated) => "repeated",
             Err(other) => panic!("{other}"),
         });
     }
-    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["conflict", "delivered", "exists", "fenced", "missing", "ok"]);
+    let expected = ["conflict", "delivered", "exists", "fenced", "missing", "ok", "repeated"];
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -17,7 +17,7 @@ on_every_back_end! {
         let start = world.unread(key).await[0];
         for seq in [900, 700, 800] {
             let message = message(seq, &format!("{{\"n\":{seq}}}"));
-            world.write(key, Change::Accept { message, sent: None }).await.unwrap();
+            world.write(key, Change::Accept { message, sent: None, once: None }).await.unwrap();
         }
         let unread = world.load(key).await.unread;
         assert_eq!(unread.iter().map(|message| message.seq).collect::<Vec<_>>(), [start, 700, 800, 900]);
@@ -29,9 +29,9 @@ on_every_back_end! {
     async fn a_sequence_is_taken_once(world) {
         let key = world.create("a", None).await.unwrap();
         let other = world.create("b", None).await.unwrap();
-        world.write(key, Change::Accept { message: message(900, "1"), sent: None }).await.unwrap();
+        world.write(key, Change::Accept { message: message(900, "1"), sent: None, once: None }).await.unwrap();
         for key in [key, other] {
-            let again = Change::Accept { message: message(900, "2"), sent: None };
+            let again = Change::Accept { message: message(900, "2"), sent: None, once: None };
             assert_eq!(world.write(key, again).await, Err(StoreError::Conflict));
         }
         assert_eq!(world.load(key).await.unread[1].body, "1");

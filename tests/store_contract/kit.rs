@@ -76,13 +76,13 @@ impl World {
     pub async fn create(&self, id: &str, replaces: Option<InstanceKey>) -> Result<InstanceKey, StoreError> {
         let key = self.number().await;
         let message = message(self.number().await, r#"{"Started":{}}"#);
-        let change = Change::Create { instance: instance(id), replaces, message, sent: None };
+        let change = Change::Create { instance: instance(id), replaces, message, sent: None, once: None };
         self.queue(self.lease(id), key, change).await.unwrap().map(|()| key)
     }
 
     pub async fn accept(&self, key: InstanceKey) -> Result<u64, StoreError> {
         let seq = self.number().await;
-        self.write(key, Change::Accept { message: message(seq, r#"{"EventRaised":{}}"#), sent: None })
+        self.write(key, Change::Accept { message: message(seq, r#"{"EventRaised":{}}"#), sent: None, once: None })
             .await
             .map(|()| seq)
     }
@@ -112,12 +112,12 @@ pub fn instance(id: &str) -> NewInstance {
 
 /// The write that makes an instance.
 pub fn creation(id: &str, replaces: Option<InstanceKey>, seq: u64) -> Change {
-    Change::Create { instance: instance(id), replaces, message: message(seq, "{}"), sent: None }
+    Change::Create { instance: instance(id), replaces, message: message(seq, "{}"), sent: None, once: None }
 }
 
 /// The write that a message arrives by.
 pub fn arrival(seq: u64) -> Change {
-    Change::Accept { message: message(seq, "{}"), sent: None }
+    Change::Accept { message: message(seq, "{}"), sent: None, once: None }
 }
 
 pub fn message(seq: u64, body: &str) -> StoredMessage {
@@ -142,6 +142,7 @@ pub fn turn(expected_version: u64) -> TurnRecord {
         status: RuntimeStatus::Running,
         updated: Timestamp(3_000_000 + expected_version as i64),
         due: None,
+        waiting: None,
         module: None,
         custom_status: None,
         activities: Vec::new(),

@@ -17,6 +17,7 @@ mod numbers;
 mod opening;
 mod outbox;
 mod removal;
+mod requests;
 mod snapshots;
 mod space;
 mod timers;

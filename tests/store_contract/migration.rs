@@ -2,33 +2,39 @@
 
 use std::path::Path;
 
-use fermata::store::{Activity, Change, TurnRecord};
+use fermata::store::{Activity, Change, Once, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::Connection;
 
-use crate::kit::{World, activity, outgoing, steps, turn};
+use crate::kit::{World, activity, message, outgoing, steps, turn};
 
-/// What the first format held: an instance of each status, with two steps, an unread message and an open activity; one is parked.
-fn format_1(dir: &Path) -> Connection {
+const OLDER: [u32; 2] = [1, 2];
+
+/// What an older format held: an instance of each status, with two steps, an unread message and an open activity; one is parked.
+fn older(format: u32, dir: &Path) -> Connection {
     let db = Connection::open(dir.join("fermata.db")).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL;").unwrap();
-    db.execute_batch(include_str!("format_1.sql")).unwrap();
+    let schema = if format == 1 { include_str!("format_1.sql") } else { include_str!("format_2.sql") };
+    db.execute_batch(schema).unwrap();
+    db.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 100)", [format]).unwrap();
     db.execute_batch(
-        "INSERT INTO meta (key, value) VALUES ('format_version', 1), ('reserved', 100);
+        "
          WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 63)
          INSERT INTO partition (p, owner, epoch) SELECT n, 'old', 3 FROM number;
          INSERT INTO module VALUES ('d1', '[\"O\"]', '[\"A\"]', 5, 1, x'010203');",
     )
     .unwrap();
+    let (attempt, one) = if format == 1 { ("", "") } else { (", attempt", ", 1") };
     for status in RuntimeStatus::ALL {
         let key = 10 + status as i64;
         let sql = format!(
             "INSERT INTO history (key, prev, body) VALUES ({key}, NULL, '[1]');
              INSERT INTO history (key, prev, body) VALUES ({key}, last_insert_rowid(), '[2]');
-             INSERT INTO instance VALUES ({key}, 0, '{}', 'N', 'd1', 'e{key}', {}, 1000, {}, 2,
+             INSERT INTO instance (key, partition, id, name, module, execution, status, created, updated, version,
+                 first_row, last_row, rows, parked, custom_status) VALUES ({key}, 0, '{}', 'N', 'd1', 'e{key}', {}, 1000, {}, 2,
                  last_insert_rowid() - 1, last_insert_rowid(), 2, NULL, '\"c\"');
              INSERT INTO inbox VALUES ({}, {key}, 7, '{{}}');
-             INSERT INTO activity VALUES ({key}, 4, 'A', '[4]');",
+             INSERT INTO activity (key, task, name, input{attempt}) VALUES ({key}, 4, 'A', '[4]'{one});",
             status.name(),
             status as i64,
             2000 + key,
@@ -37,13 +43,24 @@ fn format_1(dir: &Path) -> Connection {
         db.execute_batch(&sql).unwrap();
     }
     db.execute_batch("UPDATE instance SET parked = 'why' WHERE id = 'Suspended'").unwrap();
+    if format > 1 {
+        let ended = "UPDATE instance SET ended = updated WHERE status IN (1, 3, 4, 5);
+                     INSERT INTO outbox VALUES (901, 10, 'Running', 'b', '[901]');";
+        db.execute_batch(ended).unwrap();
+    }
     db
 }
 
 #[tokio::test]
 async fn an_older_file_is_brought_up() {
+    for format in OLDER {
+        is_brought_up(format).await;
+    }
+}
+
+async fn is_brought_up(format: u32) {
     let dir = tempfile::tempdir().unwrap();
-    drop(format_1(dir.path()));
+    drop(older(format, dir.path()));
     for _ in 0..2 {
         let world = World::open(dir.path()).await;
         assert_eq!(world.leases.len(), 64);
@@ -56,6 +73,8 @@ async fn an_older_file_is_brought_up() {
             let instance = loaded.instance;
             assert_eq!((instance.status, instance.version, instance.due), (status, 2, None));
             assert_eq!(instance.parked.is_some(), status == RuntimeStatus::Suspended);
+            let waits_for_nothing = status.is_final() || status == RuntimeStatus::Pending;
+            assert_eq!(instance.waiting, waits_for_nothing.then(Default::default), "else it is not known");
             assert_eq!(instance.ended, status.is_final().then_some(Timestamp(2000 + key as i64)));
             if status.is_final() {
                 ended.push(key);
@@ -81,21 +100,24 @@ async fn an_older_file_is_brought_up() {
     assert!(world.number().await >= 100);
     let record = TurnRecord {
         due: Some(Timestamp(5)),
+        waiting: Some(["paid".to_owned()].into()),
         outgoing: vec![outgoing(900, "b")],
         activities: vec![activity(9)],
         consumed: vec![30],
         ..turn(2)
     };
-    world.turn(10, record).await.unwrap();
+    world.turn(10, record.clone()).await.unwrap();
+    assert_eq!(world.load(10).await.instance.waiting, record.waiting);
+    let once = Some(Once { key: "k".to_owned(), request: [1; 32], until: Timestamp(i64::MAX) });
+    world.write(10, Change::Accept { message: message(950, "{}"), sent: None, once }).await.unwrap();
+    assert!(world.store.remembered("Running", "k").await.unwrap().is_some());
     world.write(13, Change::Remove).await.unwrap();
     assert_eq!(world.store.due(None, 10).await.unwrap().len(), 1);
-    assert_eq!(world.store.outbox().await.unwrap().len(), 1);
+    assert_eq!(world.store.outbox().await.unwrap().len(), format as usize);
 }
 
 #[tokio::test]
 async fn a_file_that_was_brought_up_is_like_a_new_one() {
-    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(format_1(old.path()));
     let shape = async |dir: &Path| {
         drop(World::open(dir).await);
         let db = Connection::open(dir.join("fermata.db")).unwrap();
@@ -107,17 +129,22 @@ async fn a_file_that_was_brought_up_is_like_a_new_one() {
         let columns: Vec<_> = columns.map(Result::unwrap).collect();
         let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
         let format = number("SELECT value FROM meta WHERE key = 'format_version'");
-        assert_eq!((format, number("PRAGMA auto_vacuum")), (2, 2));
+        assert_eq!((format, number("PRAGMA auto_vacuum")), (3, 2));
         columns
     };
-    assert_eq!(shape(old.path()).await, shape(new.path()).await);
+    let new = tempfile::tempdir().unwrap();
+    for format in OLDER {
+        let old = tempfile::tempdir().unwrap();
+        drop(older(format, old.path()));
+        assert_eq!(shape(old.path()).await, shape(new.path()).await, "from format {format}");
+    }
 }
 
 /// There was no room for it when the schema was brought up.
 #[tokio::test]
 async fn a_file_that_can_not_shrink_is_written_anew_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
-    drop(format_1(dir.path()));
+    drop(older(1, dir.path()));
     drop(World::open(dir.path()).await);
     let db = Connection::open(dir.path().join("fermata.db")).unwrap();
     db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;").unwrap();

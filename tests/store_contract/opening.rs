@@ -1,10 +1,10 @@
 //! A directory belongs to one process, and holds what was made true in it.
 
 use fermata::store::embedded::Embedded;
-use fermata::store::{Change, Filter, Module, StoreError, TurnRecord};
+use fermata::store::{Change, Filter, Module, Once, StoreError, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{World, activity, outgoing, turn};
+use crate::kit::{World, activity, message, outgoing, turn};
 
 #[tokio::test]
 async fn reopening_keeps_everything() {
@@ -20,6 +20,7 @@ async fn reopening_keeps_everything() {
                 activities: vec![activity(version as u32)],
                 outgoing: vec![outgoing(10_000 * (number + 1) + version, "b")],
                 due: Some(Timestamp(version as i64)),
+                waiting: (version % 2 == 0).then(|| [format!("\"ä\n{version}"), "paid".to_owned()].into()),
                 ..turn(version)
             };
             world.turn(key, record).await.unwrap();
@@ -28,6 +29,8 @@ async fn reopening_keeps_everything() {
     }
     world.write(keys[3], Change::Park { reason: Some("why".to_owned()) }).await.unwrap();
     world.turn(keys[2], TurnRecord { status: RuntimeStatus::Completed, ..turn(10) }).await.unwrap();
+    let once = Some(Once { key: "k".to_owned(), request: [7; 32], until: Timestamp(5_000_000_000) });
+    world.write(keys[1], Change::Accept { message: message(5, "{}"), sent: None, once }).await.unwrap();
     let module = Module {
         digest: "d".to_owned(),
         bytes: vec![1, 2, 3].into(),
@@ -43,10 +46,19 @@ async fn reopening_keeps_everything() {
             loaded.push(world.load(*key).await);
         }
         let listed = world.store.list(Filter::default()).await.unwrap();
+        let remembered = world.store.remembered("1", "k").await.unwrap();
+        assert!(remembered.is_some());
         let waiting = (world.store.unread().await.unwrap(), world.store.open_activities().await.unwrap());
         let times = (world.store.due(None, 100).await.unwrap(), world.store.ended(100).await.unwrap());
         let waiting = (waiting, world.store.outbox().await.unwrap(), times);
-        (loaded, listed, waiting, world.store.modules().await.unwrap(), world.store.module_bytes("d").await.unwrap())
+        (
+            loaded,
+            listed,
+            remembered,
+            waiting,
+            world.store.modules().await.unwrap(),
+            world.store.module_bytes("d").await.unwrap(),
+        )
     };
     let before = everything(&world).await;
     let old = world.leases[0];
@@ -80,7 +92,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     rusqlite::Connection::open(&path).unwrap().execute(raise, []).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let refused = Embedded::open(dir.path()).err().unwrap();
-    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 2 });
+    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 3 });
     assert!(refused.to_string().contains("run a newer host"));
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
@@ -128,8 +140,18 @@ async fn the_views_show_people_what_is_there() {
     );
     assert_eq!(text("SELECT body FROM v_inbox WHERE id = 'a'"), r#"{"Started":{}}"#);
 
-    let sending = TurnRecord { due: Some(Timestamp(2_500_000)), outgoing: vec![outgoing(900, "b")], ..turn(40) };
+    let sending = TurnRecord {
+        due: Some(Timestamp(2_500_000)),
+        waiting: Some(["paid".to_owned()].into()),
+        outgoing: vec![outgoing(900, "b")],
+        ..turn(40)
+    };
     world.turn(key, sending).await.unwrap();
+    assert_eq!(text("SELECT waiting FROM v_instances WHERE id = 'a'"), r#"["paid"]"#);
+    let once = Some(Once { key: "k".to_owned(), request: [0xAB; 32], until: Timestamp(4_500_000) });
+    world.write(key, Change::Accept { message: message(901, "{}"), sent: None, once }).await.unwrap();
+    let request = "SELECT id || ' ' || key || ' ' || request || ' ' || seq || ' ' || until FROM v_requests";
+    assert_eq!(text(request), format!("a k {} 901 1970-01-01T00:00:04.500Z", "ab".repeat(32)));
     let waiting = "SELECT due || ' ' || (ended IS NULL) FROM v_instances WHERE id = 'a'";
     assert_eq!(text(waiting), "1970-01-01T00:00:02.500Z 1");
     assert_eq!(text("SELECT seq || ' ' || target || ' ' || body FROM v_outbox WHERE id = 'a'"), "900 b [900]");

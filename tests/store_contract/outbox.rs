@@ -16,11 +16,11 @@ async fn outbox(world: &World) -> Vec<u64> {
 }
 
 fn delivery(seq: u64, sent: u64) -> Change {
-    Change::Accept { message: message(seq, "{}"), sent: Some(sent) }
+    Change::Accept { message: message(seq, "{}"), sent: Some(sent), once: None }
 }
 
 fn start(id: &str, replaces: Option<InstanceKey>, seq: u64, sent: u64) -> Change {
-    Change::Create { instance: instance(id), replaces, message: message(seq, "{}"), sent: Some(sent) }
+    Change::Create { instance: instance(id), replaces, message: message(seq, "{}"), sent: Some(sent), once: None }
 }
 
 on_every_back_end! {

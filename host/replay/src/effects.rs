@@ -70,6 +70,7 @@ impl Effects {
             settled,
             outgoing: self.outgoing,
             due: state.next_due(),
+            waiting: state.awaited_events(),
             status: state.runtime_status(),
             module: None,
             next: None,

@@ -8,6 +8,7 @@
 //! There is no I/O here, no clock, no randomness, no async runtime and no wasm: `Cargo.toml` proves it. A plain Rust
 //! function can play the guest, see `tests/`.
 
+mod blocked;
 mod deadlines;
 mod decision;
 mod effects;
@@ -33,7 +34,7 @@ pub use failure::{Failure, kind};
 pub use mailbox::fold_name;
 pub use message::{Caller, Control, Deadline, Message, MessageBody, Parent, Start, TaskEnded};
 pub use mismatch::{Ask, Mismatch};
-pub use open_task::{OpenKind, OpenTask};
+pub use open_task::{OpenKind, OpenTask, WAITING_NAMES};
 pub use payload::{InvalidPayload, MAX_DEPTH, Payload};
 pub use retry::RetryPolicy;
 pub use state::{BufferedEvent, End, State};

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::blocked::Blocked;
 use crate::deadlines::Deadlines;
 use crate::mailbox::{Buffered, Mailbox};
 use crate::task::{BoundEvent, Completion, Progress, Task, TaskKind, Work};
@@ -18,8 +19,8 @@ pub struct State {
     /// Tasks in the order of their completion; a task's index here is its completion number.
     pub(crate) completed: Vec<TaskId>,
     pub(crate) deadlines: Deadlines,
-    mailbox: Mailbox,
-    blocked: Option<Blocked>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) blocked: Option<Blocked>,
     end: Option<End>,
     suspended: bool,
     custom_status: Option<Payload>,
@@ -45,16 +46,6 @@ pub enum End {
         input: Payload,
         same_module: bool,
     },
-}
-
-/// What the guest is blocked on, and how far the question whether it may go on has been answered.
-#[derive(Clone, Debug)]
-struct Blocked {
-    on: BlockedOn,
-    /// Completions before this index have been looked at.
-    seen: usize,
-    /// For `All`: the tasks before this place in the list are complete.
-    complete_before: usize,
 }
 
 /// An event that was accepted and that no wait has taken.
@@ -263,7 +254,7 @@ impl State {
             Decision::Undone { attempts, .. } => self.begin_open_work_anew(attempts),
             Decision::Blocked { on } => {
                 // Recorded only when nothing that is complete by now satisfies it: later completions alone count.
-                self.blocked = Some(Blocked { on: on.clone(), seen: self.completed.len(), complete_before: 0 });
+                self.blocked = Some(Blocked::on(on.clone(), self.completed.len()));
             }
             Decision::Completed { output } => self.end_with(End::Returned(Outcome::Succeeded(output.clone()))),
             Decision::Failed { failure } => self.end_with(End::Returned(Outcome::Failed(failure.clone()))),

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effects::Effects;
@@ -21,6 +23,9 @@ pub struct Turn {
     pub outgoing: Vec<Outgoing>,
     /// When the next deadline passes; none where the instance waits for no time.
     pub due: Option<Timestamp>,
+    /// The names, folded, of the external events that would let the instance go on; none where they are too many to tell (see
+    /// [`State::awaited_events`]).
+    pub waiting: Option<BTreeSet<String>>,
     pub status: RuntimeStatus,
     /// The module that the instance was moved to.
     pub module: Option<String>,

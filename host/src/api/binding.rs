@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::answer::{Handled, json};
 use super::error::ApiError;
+use super::links::Links;
 use super::mount::{BASE, Mount};
 use super::wire::Management;
 use super::{Api, Asked, query};
@@ -36,13 +37,13 @@ struct CreationUrls {
 impl Api {
     /// With the key that it was asked with: whoever reads it has that one already.
     pub(super) fn binding(&self, asked: &Asked<'_>) -> Handled {
-        let mut links = self.links(asked)?;
-        links.key = asked.caller.secret().map(str::to_owned);
+        let key = asked.caller.secret().map(str::to_owned);
+        let in_path = key.as_deref().map(|key| format!("code={key}/")).unwrap_or_default();
+        // JavaScript's client puts what it asks for at the end of a link's query: there must be one, if only a blank key.
+        let links = Links { key: Some(key.unwrap_or_default()), ..self.links(asked)? };
         let mount = mount(asked.query())?;
         let instance = links.instance(PLACEHOLDER);
         let start = format!("{}{BASE}/orchestrators/{{functionName}}[/{{instanceId}}]", links.origin);
-        let key = links.key.as_deref().map(|key| format!("code={key}"));
-        let in_path = key.as_deref().map(|key| format!("{key}/")).unwrap_or_default();
         let binding = Binding {
             task_hub_name: "Fermata",
             creation_urls: CreationUrls {
@@ -55,7 +56,7 @@ impl Api {
             management_urls: Management::new(PLACEHOLDER, &instance, &links),
             base_url: format!("{}{BASE}", links.origin),
             rpc_base_url: format!("{}{}/{in_path}", links.origin, mount.path()),
-            required_query_string_parameters: key.unwrap_or_default(),
+            required_query_string_parameters: links.key_after(false).trim_start_matches('?').to_owned(),
         };
         Ok(json(StatusCode::OK, &binding))
     }

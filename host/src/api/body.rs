@@ -6,29 +6,30 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fermata_replay::Payload;
 use http_body_util::BodyExt as _;
+use hyper::Version;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_TYPE, EXPECT, HOST};
 use hyper::http::request::Parts;
 use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::mount::Mount;
 
-/// How much of a body that is too large is read and thrown away.
+/// How much of a body that is too large is read and thrown away, and for how long.
 const DISCARDED_BYTES: usize = 16 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Reads the whole body.
 pub async fn read(head: &Parts, mut body: Incoming, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
-    let reading = async {
-        match up_to(limit, &mut body).await? {
-            Some(bytes) => Ok(bytes),
-            None => {
-                discard(head, &mut body).await;
-                Err(ApiError::body_too_large(limit))
-            }
+    match timeout(time, up_to(limit, &mut body)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            let _ = timeout(DISCARD_TIME, discard(head, &mut body)).await;
+            Err(ApiError::body_too_large(limit))
         }
-    };
-    timeout(time, reading).await.unwrap_or_else(|_| Err(ApiError::body_too_slow(time)))
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ApiError::body_too_slow(time)),
+    }
 }
 
 /// None where the body is larger than `limit`, whether the head announced it or not.
@@ -91,10 +92,13 @@ fn encoded_once(payload: Payload) -> Payload {
     text.and_then(|text| Payload::parse(&text).ok()).unwrap_or(payload)
 }
 
-/// A body has one length. Where two are told, each program on the way may believe another one (RFC 9112, section 6.3).
-pub fn check_framing(head: &Parts) -> Result<(), ApiError> {
-    let twice = head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH);
-    if twice { Err(ApiError::two_lengths()) } else { Ok(()) }
+/// A request of HTTP/1.1 is for one host (RFC 9112, section 3.2): of two, programs on the way may each believe another one.
+pub fn check_host(head: &Parts) -> Result<(), ApiError> {
+    match head.headers.get_all(HOST).iter().count() {
+        1 => Ok(()),
+        0 if head.version == Version::HTTP_10 => Ok(()),
+        _ => Err(ApiError::not_one_host()),
+    }
 }
 
 /// Whether the media type is `application/json`, whatever its parameters.

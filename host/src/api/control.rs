@@ -8,6 +8,7 @@ use super::answer::{Handled, empty, json};
 use super::endpoint::Call;
 use super::error::ApiError;
 use super::{Api, Asked, query};
+use crate::store::Filter;
 
 /// How many instances were removed.
 #[derive(Serialize, JsonSchema)]
@@ -48,7 +49,8 @@ impl Api {
     /// Removes those that have ended among the instances that the query names. None is not found.
     pub(super) async fn purge_many(&self, asked: &Asked<'_>) -> Handled {
         let filter = query::purge_filter(asked.query())?;
-        match self.dispatcher.purge_all(filter).await? {
+        let allowed = asked.caller.orchestrators().to_vec();
+        match self.dispatcher.purge_all(Filter { allowed, ..filter }).await? {
             0 => Err(ApiError::nothing_to_purge()),
             instances_deleted => Ok(json(StatusCode::OK, &Purged { instances_deleted })),
         }

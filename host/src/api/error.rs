@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 
 use super::answer::{Answer, json};
 use super::wire::Refusal;
-use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, StartError};
+use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, Reused, StartError};
 use crate::keys::{Key, Scope};
 use crate::store::StoreError;
 
@@ -160,12 +160,21 @@ impl ApiError {
         .retry_after(5)
     }
 
-    pub fn two_lengths() -> ApiError {
+    pub fn bad_idempotency_key(longest: usize) -> ApiError {
         ApiError::new(
             StatusCode::BAD_REQUEST,
-            "two-lengths",
-            "the request has both a Content-Length and a Transfer-Encoding",
-            "send one of them",
+            "bad-idempotency-key",
+            format!("an Idempotency-Key has 1 to {longest} printable ASCII characters"),
+            "send something that no other request has, such as a UUID",
+        )
+    }
+
+    pub fn not_one_host() -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "not-one-host",
+            "a request of HTTP/1.1 has one Host header, no more and no fewer",
+            "send the header Host: NAME:PORT",
         )
     }
 
@@ -419,6 +428,7 @@ impl From<StartError> for ApiError {
                 let hint = "start it again after the time in Retry-After";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, "host-busy", message, hint).retry_after(1)
             }
+            StartError::Reused(error) => error.into(),
             StartError::Store(error) => error.into(),
         };
         refusal.of_start()
@@ -435,8 +445,20 @@ impl From<RaiseError> for ApiError {
                 let hint = "send the event again after the time in Retry-After";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, "instance-busy", message, hint).retry_after(1)
             }
+            RaiseError::Reused(error) => error.into(),
             RaiseError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<Reused> for ApiError {
+    fn from(_: Reused) -> ApiError {
+        ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "this Idempotency-Key was sent to the same instance before, with another request",
+            "send a key of its own with each request, and the same key only with the same request again",
+        )
     }
 }
 
@@ -468,7 +490,7 @@ impl From<StoreError> for ApiError {
             StoreError::Fenced(_) => {
                 unavailable("not-owner", "another host owns this instance; send the request there").retry_after(1)
             }
-            StoreError::Delivered | StoreError::Conflict => {
+            StoreError::Delivered | StoreError::Conflict | StoreError::Repeated => {
                 unavailable("conflict", "nothing was kept; send the request again").retry_after(1)
             }
             StoreError::Io(_) => unavailable("storage-failed", "the log of the host says more").retry_after(1),

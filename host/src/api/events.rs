@@ -1,11 +1,13 @@
 //! External events.
 
+use std::time::Duration;
+
 use fermata_replay::Payload;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::answer::{Answer, Handled, empty};
+use super::answer::{Handled, empty};
 use super::body::{check_media_type, payload, read};
 use super::error::ApiError;
 use super::query::{self, Show};
@@ -25,7 +27,7 @@ impl Api {
     /// event.
     pub(super) async fn raise(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
         let (id, event) = (asked.route.part("instanceId"), asked.route.part("eventName"));
-        let wait = query::wait(asked.query(), "wait")?;
+        let (wait, request) = (query::wait(asked.query(), "wait")?, asked.request_key()?);
         // Who waits is shown the status.
         wait.map_or(Ok(()), |_| asked.caller.check(Scope::Read))?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
@@ -33,19 +35,37 @@ impl Api {
             Ok(input) => input,
             Err(bad_event) => return Err(self.refuse(id, bad_event).await?),
         };
-        let Some(wait) = wait else {
-            let seq = self.dispatcher.raise(id, event, input).await?;
-            return Ok(accepted(empty(StatusCode::ACCEPTED), seq));
+        let raised = match (request, wait) {
+            (Some(request), _) => self.dispatcher.raise_once(id, event, input, request).await?,
+            (None, Some(_)) => self.dispatcher.raise_and_wait(id, event, input).await?,
+            (None, None) => Raised { seq: self.dispatcher.raise(id, event, input).await?, taking: None },
         };
-        let Raised { seq, mut taking } = self.dispatcher.raise_and_wait(id, event, input).await?;
-        let taken = tokio::time::timeout(wait, taking.taken()).await.unwrap_or(false);
+        let seq = raised.seq;
+        let mut answer = match wait {
+            Some(wait) => self.when_taken(asked, raised, wait).await?,
+            None => empty(StatusCode::ACCEPTED),
+        };
+        answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
+        Ok(answer)
+    }
+
+    /// The status when the turn that took the event is durable, or as it is after this time.
+    async fn when_taken(&self, asked: &Asked<'_>, raised: Raised, wait: Duration) -> Handled {
+        let id = asked.route.part("instanceId");
+        let taken = async {
+            match raised.taking {
+                Some(mut taking) => Ok(taking.taken().await),
+                None => self.dispatcher.read(id, raised.seq).await,
+            }
+        };
+        let taken = tokio::time::timeout(wait, taken).await.unwrap_or(Ok(false))?;
         // It may be gone by now, and the event was accepted all the same.
         let mut answer = match self.dispatcher.view(id, false).await? {
             Some(view) => self.shown(asked, &view, Show::default())?,
             None => empty(StatusCode::ACCEPTED),
         };
         answer.headers_mut().insert(TAKEN, HeaderValue::from_static(if taken { "true" } else { "false" }));
-        Ok(accepted(answer, seq))
+        Ok(answer)
     }
 
     /// The dispatcher looks at the instance of a good event; that of a bad one is looked at here, for nothing is to be stored.
@@ -56,11 +76,6 @@ impl Api {
             Some(_) => bad_event,
         })
     }
-}
-
-fn accepted(mut answer: Answer, seq: u64) -> Answer {
-    answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
-    answer
 }
 
 fn input(asked: &Asked<'_>, body: &[u8], event: &str) -> Result<Payload, ApiError> {

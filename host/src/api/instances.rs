@@ -6,6 +6,7 @@ use fermata_replay::RuntimeStatus;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use serde_json::value::to_raw_value;
 
 use super::answer::{Answer, Handled, JSON, json, whole};
 use super::body::{payload, read};
@@ -16,6 +17,8 @@ use super::wire::{Management, Status};
 use super::{Api, Asked};
 use crate::dispatcher::{InstanceView, Output, Started};
 use crate::keys::Scope;
+use crate::limits;
+use crate::store::Filter;
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
@@ -23,9 +26,14 @@ impl Api {
     /// Durable on return. The media type is not looked at: clients send JSON under many names.
     pub(super) async fn start(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
         let wait = self.wait_of_start(asked).map_err(ApiError::of_start)?;
+        let request = asked.request_key().map_err(ApiError::of_start)?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
-        let started = self.dispatcher.start(asked.route.part("name"), asked.route.instance(), input).await?;
+        let (name, id) = (asked.route.part("name"), asked.route.instance());
+        let started = match request {
+            Some(request) => self.dispatcher.start_once(name, id, input, request).await?,
+            None => self.dispatcher.start(name, id, input).await?,
+        };
         self.started(asked, &started, wait).await
     }
 
@@ -82,20 +90,29 @@ impl Api {
         Ok(answer)
     }
 
-    /// A page of instances in the order of creation.
+    /// A page of instances in the order of creation. It ends early where it would become too large.
     pub(super) async fn list(&self, asked: &Asked<'_>) -> Handled {
         let show = Show { history: false, ..Show::parse(asked.query())? };
         let token = asked.head.headers.get(CONTINUATION).map(|token| token.to_str().unwrap_or("?"));
-        let page = self.dispatcher.list(query::filter(asked.query(), token)?).await?;
-        let mut views = Vec::with_capacity(page.instances.len());
-        for instance in &page.instances {
+        let filter = query::filter(asked.query(), token)?;
+        let allowed = asked.caller.orchestrators().to_vec();
+        let page = self.dispatcher.list(Filter { allowed, ..filter }).await?;
+        let (mut list, mut bytes, mut next) = (Vec::with_capacity(page.instances.len()), 0, page.next);
+        for (place, instance) in (1..).zip(&page.instances) {
             // One that is gone meanwhile is left out.
-            views.extend(self.dispatcher.view(&instance.id, false).await?);
+            let Some(view) = self.dispatcher.view(&instance.id, false).await? else { continue };
+            let status =
+                to_raw_value(&Status::new(&view, show)).expect("wire types have string keys and no failing parts");
+            bytes += status.get().len();
+            list.push(status);
+            if bytes >= limits::LIST_BYTES && place < page.instances.len() {
+                next = Some(instance.key);
+                break;
+            }
         }
-        let list: Vec<Status> = views.iter().map(|view| Status::new(view, show)).collect();
         let mut answer = json(StatusCode::OK, &list);
         // Clients ask on as long as there is a token.
-        if let Some(last) = page.next {
+        if let Some(last) = next {
             let token = HeaderValue::try_from(query::token(last)).expect("hexadecimal digits make a header");
             answer.headers_mut().insert(CONTINUATION, token);
         }

@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 
 pub use access::Door;
@@ -54,8 +55,8 @@ pub use openapi::document;
 pub use serve::serve;
 pub use sites::Sites;
 
-use crate::dispatcher::Dispatcher;
-use crate::limits::HttpLimits;
+use crate::dispatcher::{Dispatcher, RequestKey};
+use crate::limits::{HttpLimits, IDEMPOTENCY_KEY_BYTES};
 use crate::store::StoreError;
 use access::Caller;
 use answer::{Answer, Handled};
@@ -81,9 +82,20 @@ struct Asked<'a> {
     peer: IpAddr,
 }
 
+/// However often a request is sent with the same one, it takes effect once
+/// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 impl Asked<'_> {
     fn query(&self) -> &str {
         self.head.uri.query().unwrap_or_default()
+    }
+
+    fn request_key(&self) -> Result<Option<RequestKey>, ApiError> {
+        let Some(value) = self.head.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+        let key = value.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+        let key = key.ok_or_else(|| ApiError::bad_idempotency_key(IDEMPOTENCY_KEY_BYTES))?;
+        Ok(Some(RequestKey { key: key.to_owned(), until: None }))
     }
 }
 
@@ -98,7 +110,7 @@ impl Api {
     }
 
     async fn handle(&self, head: &Parts, body: Incoming, peer: IpAddr) -> Handled {
-        body::check_framing(head)?;
+        body::check_host(head)?;
         let route = Route::find(&head.method, head.uri.path())?;
         let caller = self.door.admit(head, &route, self.dispatcher.now())?;
         // What is in memory may rest on a write that is lost: only the health is told any more.

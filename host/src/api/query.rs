@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use fermata_replay::{Control, RuntimeStatus, Span, Timestamp};
+use fermata_replay::{Control, RuntimeStatus, Span, Timestamp, fold_name};
 use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
@@ -108,6 +108,9 @@ pub fn purge_filter(query: &str) -> Result<Filter, ApiError> {
     if filter.created_from.is_none() {
         return Err(ApiError::no_created_time_from());
     }
+    if let Some(name) = &filter.waiting_for {
+        return Err(ApiError::bad_query("waitingFor", name, "leave it out: what has ended waits for nothing"));
+    }
     Ok(filter)
 }
 
@@ -130,6 +133,7 @@ pub fn filter(query: &str, token: Option<&str>) -> Result<Filter, ApiError> {
             () if is(&name, "name") => filter.name = Some(value.into_owned()),
             () if is(&name, "createdTimeFrom") => filter.created_from = Some(instant("createdTimeFrom", &value)?),
             () if is(&name, "createdTimeTo") => filter.created_to = Some(instant("createdTimeTo", &value)?),
+            () if is(&name, "waitingFor") => filter.waiting_for = Some(fold_name(&value)),
             () if is(&name, "top") => filter.limit = top(&value)?,
             () if is(&name, "runtimeStatus") => {
                 for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -222,10 +226,11 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_filter() {
-        let query = "instanceIdPrefix=a%20b+c&createdTimeFrom=2025-11-23T07%3A01%3A02.123Z&top=5000&name=Select";
+        let query = "instanceIdPrefix=a%20b+c&createdTimeFrom=2025-11-23T07%3A01%3A02.123Z&top=5000&name=Select&WaitingFor=Paid";
         let filter = filter(query, Some("ff")).unwrap();
         assert_eq!(filter.id_prefix.as_deref(), Some("a b c"));
         assert_eq!(filter.name.as_deref(), Some("Select"));
+        assert_eq!(filter.waiting_for.as_deref(), Some("paid"));
         assert_eq!(filter.created_from, Some(Timestamp(1_763_881_262_123_000)));
         assert_eq!((filter.limit, filter.after), (1_000, Some(255)));
         assert_eq!(token(255), "ff");
@@ -248,7 +253,9 @@ mod tests {
     fn a_purge_says_from_when_on() {
         let filter = purge_filter("createdTimeFrom=1970-01-01T00:00:00Z&runtimeStatus=Failed&name=W").unwrap();
         assert_eq!((filter.created_from, &*filter.statuses), (Some(Timestamp(0)), &[RuntimeStatus::Failed][..]));
-        assert_eq!(purge_filter("createdTimeTo=1970-01-01T00:00:00Z").unwrap_err().code, "bad-query");
+        for query in ["createdTimeTo=1970-01-01T00:00:00Z", "createdTimeFrom=1970-01-01T00:00:00Z&waitingFor=a"] {
+            assert_eq!(purge_filter(query).unwrap_err().code, "bad-query", "{query}");
+        }
     }
 
     #[test]

@@ -140,6 +140,7 @@ const LIST_EXAMPLES: &str = "\
 Examples:
   fermata list
   fermata list --status Running,Pending --name Select
+  fermata list --waiting-for Approval
   fermata list --prefix order- --top 20 -o json";
 
 /// Lists instances in the order of their creation.
@@ -155,6 +156,9 @@ pub struct List {
     /// Only this orchestrator.
     #[arg(long)]
     name: Option<String>,
+    /// Only those that an external event of this name, in any case, would let go on.
+    #[arg(long, value_name = "EVENT")]
+    waiting_for: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
@@ -194,8 +198,9 @@ impl List {
                 .extend(token.map(|token| (hyper::header::HeaderName::from_static(CONTINUATION), token)));
             let reply = client.send(request).await?;
             token = reply.headers.get(CONTINUATION).cloned();
+            // A page may end before it is full.
+            left = left.saturating_sub(text::parse::<Vec<&RawValue>>(&reply.body)?.len());
             pages.push(reply.body);
-            left -= top;
             if left == 0 || token.is_none() {
                 return Ok((pages, token.is_some()));
             }
@@ -208,6 +213,7 @@ impl List {
             ("runtimeStatus", (!self.status.is_empty()).then(|| self.status.join(","))),
             ("instanceIdPrefix", self.prefix.clone()),
             ("name", self.name.clone()),
+            ("waitingFor", self.waiting_for.clone()),
         ];
         for (name, value) in parameters {
             if let Some(value) = value {

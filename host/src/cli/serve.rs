@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -65,6 +66,9 @@ pub struct Serve {
     /// How many instances that have ended are kept; those that ended first go first.
     #[arg(long, value_name = "N")]
     retain_count: Option<u64>,
+    /// How long a client may take to send the head of a request, and again for its body, before it is dropped.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
+    client_time: Span,
     /// Let `fermata skip` move the clock forward: for trying out what takes days. Not for work: deadlines pass too early, and after a
     /// restart the host goes by the machine's clock again.
     #[arg(long, hide_short_help = true)]
@@ -112,7 +116,7 @@ impl Serve {
             listeners.push((local, self.api(&dispatcher, address, Door::Local(self.sites()))));
         }
         self.banner(&dispatcher, address, local_address, &keys);
-        api::serve(listeners, dispatcher, HttpLimits::default(), stop.first()).await?;
+        api::serve(listeners, dispatcher, self.limits(), stop.first()).await?;
         tracing::info!("stopped; everything acknowledged is durable");
         Ok(())
     }
@@ -150,7 +154,12 @@ impl Serve {
 
     fn api(&self, dispatcher: &Arc<Dispatcher>, listening: SocketAddr, door: Door) -> Api {
         let outside = Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() };
-        Api { dispatcher: dispatcher.clone(), limits: HttpLimits::default(), door, outside, listening }
+        Api { dispatcher: dispatcher.clone(), limits: self.limits(), door, outside, listening }
+    }
+
+    fn limits(&self) -> HttpLimits {
+        let client_time = Duration::from_micros(self.client_time.0);
+        HttpLimits { head_time: client_time, body_time: client_time, ..HttpLimits::default() }
     }
 
     async fn open(&self) -> Result<Arc<Dispatcher>> {

@@ -1,5 +1,6 @@
 //! Messages come in. Whoever holds the slot's lock gives a message its place in the order; the answer waits until it is durable.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use tokio::sync::oneshot;
 
 use super::Dispatcher;
 use super::generation::to_json;
+use super::once::Reused;
 use super::slot::{Inner, Slot, calls_back};
 use super::watchers::Taking;
 use crate::limits;
-use crate::store::{Change, Instance, InstanceKey, NewInstance, StoreError, StoredMessage, partition_of};
+use crate::store::{Change, Instance, InstanceKey, NewInstance, Once, StoreError, StoredMessage, partition_of};
 
 /// Learns when a write is durable.
 pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
@@ -25,6 +27,8 @@ pub(super) struct Terms {
     pub sent: Option<u64>,
     /// Somebody waits until it is taken.
     pub taking: bool,
+    /// What is remembered of the request that it comes from.
+    pub once: Option<Once>,
 }
 
 /// A message that has its place.
@@ -54,8 +58,8 @@ pub struct Started {
 pub struct Raised {
     /// Its place in the order of arrival: of two events the later one has the higher number.
     pub seq: u64,
-    /// Resolves when the instance has taken it.
-    pub taking: Taking,
+    /// Resolves when the instance has taken it; none where it was raised before by the same request.
+    pub taking: Option<Taking>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,8 @@ pub enum StartError {
     #[error("the host has more to do than it can hold: try again when it has caught up")]
     Busy,
     #[error(transparent)]
+    Reused(#[from] Reused),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -88,6 +94,8 @@ pub enum RaiseError {
         "there are more unread messages than the host can hold, {0} of them of this instance: try again when it has caught up"
     )]
     Busy(usize),
+    #[error(transparent)]
+    Reused(#[from] Reused),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -107,7 +115,7 @@ impl Dispatcher {
             }
             None => uuid::Uuid::now_v7().simple().to_string(),
         };
-        let durable = self.create(&id, &start, None).await?;
+        let durable = self.create(&id, &start, None, None).await?;
         durable.await.map_err(|_| closed())??;
         Ok(Started { id })
     }
@@ -116,16 +124,17 @@ impl Dispatcher {
         StartError::UnknownOrchestrator { name: name.to_owned(), known: self.registry.orchestrators() }
     }
 
-    /// Creates an instance; `sent` is the entry of the outbox that asks for it. What comes back learns when it is durable.
+    /// Creates an instance; `sent` is the entry of the outbox that asks for it, `once` what is remembered of a request. What comes back learns when it is durable.
     pub(super) async fn create(
         self: &Arc<Self>,
         id: &str,
         start: &Start,
         sent: Option<u64>,
+        once: Option<Once>,
     ) -> Result<Durable, StartError> {
         let mut looks = 0;
         loop {
-            if let Some(durable) = self.try_create(id, start, sent).await? {
+            if let Some(durable) = self.try_create(id, start, sent, &once).await? {
                 return Ok(durable);
             }
             self.before_another_look(looks).await?;
@@ -151,6 +160,7 @@ impl Dispatcher {
         id: &str,
         start: &Start,
         sent: Option<u64>,
+        once: &Option<Once>,
     ) -> Result<Option<Durable>, StartError> {
         let number = partition_of(id);
         let (departures, present) = {
@@ -193,7 +203,8 @@ impl Dispatcher {
             execution: start.execution.clone(),
             created: message.at,
         };
-        let create = |message| Change::Create { instance, replaces, message, sent };
+        let once = once.clone();
+        let create = |message| Change::Create { instance, replaces, message, sent, once };
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
     }
 
@@ -212,7 +223,7 @@ impl Dispatcher {
         let terms = Terms { taking: true, ..Terms::default() };
         let Admitted { seq, durable, taking } = self.hand_in(id, &body, &terms).await?;
         durable.await.map_err(|_| closed())??;
-        Ok(Raised { seq, taking: taking.expect("it was asked for") })
+        Ok(Raised { seq, taking })
     }
 
     /// Delivers a message to an instance. Durable on return.
@@ -280,8 +291,9 @@ impl Dispatcher {
         let message = self.message(body.clone())?;
         let seq = message.seq;
         let taking = terms.taking.then(|| self.taking(slot.key, seq));
-        let sent = terms.sent;
-        let durable = self.admit(slot, &mut inner, message, |message| Change::Accept { message, sent });
+        let (sent, once) = (terms.sent, terms.once.clone());
+        let accept = |message| Change::Accept { message, sent, once };
+        let durable = self.admit(slot, &mut inner, message, accept);
         Ok(Delivery::Admitted(Admitted { seq, durable, taking }))
     }
 
@@ -340,12 +352,13 @@ impl Dispatcher {
             parked: None,
             due: None,
             ended: None,
+            waiting: Some(BTreeSet::new()),
         };
         Ok(Slot::of(&instance, self.leases[partition_of(id) as usize], self.backlog.clone()))
     }
 }
 
-fn check_id(id: &str) -> Result<(), StartError> {
+pub(super) fn check_id(id: &str) -> Result<(), StartError> {
     limits::check_instance_id(id).map_err(|why| StartError::BadId(format!("the instance id {id:?} {why}")))
 }
 

@@ -181,6 +181,7 @@ fn record(
         activities: activities.collect(),
         settled: turn.settled,
         due: turn.due,
+        waiting: turn.waiting,
         module: turn.module,
         outgoing,
         generation,

@@ -95,7 +95,8 @@ impl Dispatcher {
                     Err(Some(ControlError::Busy))
                 } else {
                     let message = self.message(body.clone())?;
-                    Ok(self.admit(&slot, &mut inner, message, |message| Change::Accept { message, sent: None }))
+                    let accept = |message| Change::Accept { message, sent: None, once: None };
+                    Ok(self.admit(&slot, &mut inner, message, accept))
                 }
             };
             match durable {

@@ -97,8 +97,16 @@ impl Dispatcher {
             Scope::Orchestrator(name) => {
                 let name = self.registry.orchestrator(name).map_or(name.clone(), |(name, _)| name);
                 let live = RuntimeStatus::ALL.into_iter().filter(|status| !status.is_final());
-                let filter = Filter { name: Some(name), statuses: live.collect(), ..Filter::default() };
-                Ok(self.store.list(filter).await?.instances)
+                let mut filter = Filter { name: Some(name), statuses: live.collect(), ..Filter::default() };
+                let mut instances = Vec::new();
+                loop {
+                    let page = self.store.list(filter.clone()).await?;
+                    instances.extend(page.instances);
+                    match page.next {
+                        Some(after) => filter.after = Some(after),
+                        None => return Ok(instances),
+                    }
+                }
             }
         }
     }
@@ -156,7 +164,7 @@ impl Dispatcher {
                 let unparked = inner.parked.then(|| self.unpark_slot(&slot, &mut inner));
                 let body = MessageBody::Migrated { module: module.digest().to_owned() };
                 let message = self.message(body)?;
-                let change = |message| Change::Accept { message, sent: None };
+                let change = |message| Change::Accept { message, sent: None, once: None };
                 Some((unparked, self.admit(&slot, &mut inner, message, change)))
             }
         };

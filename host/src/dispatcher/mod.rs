@@ -1,6 +1,6 @@
 //! Who runs, and when: inbox → load → turn → commit → wake.
 //!
-//! - [`admission`]: messages come in, in order, each durable before it is answered
+//! - [`admission`]: messages come in, in order, each durable before it is answered; [`once`]: requests that take effect once
 //! - [`slot`]: what is in memory of an instance that has something to do
 //! - [`run_queue`]: instances that wait for a thread
 //! - [`turn`]: one instance taken through its messages; [`commit`]: what that makes true; [`generation`]: what its next execution begins with
@@ -21,6 +21,7 @@ mod control;
 mod generation;
 mod ids;
 mod migrate;
+mod once;
 mod outbox;
 mod registry;
 mod residency;
@@ -44,6 +45,7 @@ pub use activities::{Service, Services};
 pub use admission::{RaiseError, Raised, StartError, Started};
 pub use control::{ControlError, PurgeError};
 pub use migrate::{Fit, MigrateError, Migration, ModuleDeletion, Scope};
+pub use once::{RequestKey, Reused};
 pub use residency::Residency;
 pub use retention::Retention;
 pub use view::{HistoryView, InstanceView, Output};
@@ -54,6 +56,7 @@ use crate::engine::{BadModule, Engine};
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
+use once::UnderWay;
 use outbox::Outbox;
 use registry::Registry;
 use residency::Residents;
@@ -86,6 +89,7 @@ pub struct Dispatcher {
     activities: Activities,
     retention: Retention,
     watchers: Watchers,
+    under_way: UnderWay,
     runtime: tokio::runtime::Handle,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -169,6 +173,7 @@ impl Dispatcher {
             activities: Activities::new(options.activities, options.services.clone()),
             retention: options.retention.clone(),
             watchers: Watchers::default(),
+            under_way: UnderWay::default(),
             runtime: tokio::runtime::Handle::current(),
             workers: Mutex::default(),
             store,

@@ -138,7 +138,9 @@ impl Dispatcher {
         match self.hand_in(to, body, &Terms { sent: Some(sent.seq), ..Terms::default() }).await {
             Ok(admitted) => Ok(Some(admitted.durable)),
             Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => Ok(None),
-            Err(RaiseError::Busy(_)) => Err(StoreError::Io("the receiver has too many unread messages".into())),
+            Err(refused @ (RaiseError::Busy(_) | RaiseError::Reused(_))) => {
+                Err(StoreError::Io(refused.to_string().into()))
+            }
             Err(RaiseError::Store(error)) => Err(error),
         }
     }
@@ -148,14 +150,16 @@ impl Dispatcher {
         let parent = caller.clone().map(|caller| Parent { instance: sent.from_id.clone(), caller });
         let refused = match self.new_start(&name, input, parent) {
             None => self.unknown_orchestrator(&name),
-            Some(start) => match self.create(&sent.to, &start, Some(sent.seq)).await {
+            Some(start) => match self.create(&sent.to, &start, Some(sent.seq), None).await {
                 Ok(durable) => return Ok(Some(durable)),
                 Err(refused) => refused,
             },
         };
         let kind = match &refused {
             StartError::UnknownOrchestrator { .. } => kind::NOT_FOUND,
-            StartError::Exists(_) | StartError::BadId(_) | StartError::NotFound(_) => kind::CONFLICT,
+            StartError::Exists(_) | StartError::BadId(_) | StartError::NotFound(_) | StartError::Reused(_) => {
+                kind::CONFLICT
+            }
             StartError::Busy => return Err(StoreError::Io(refused.to_string().into())),
             StartError::Store(error) => return Err(error.clone()),
         };

@@ -5,6 +5,7 @@ use fermata_replay::{
 };
 
 use super::Dispatcher;
+use crate::limits;
 use crate::store::{Filter, Instance, Loaded, Page, Snapshot, StoreError, StoredMessage};
 
 /// An instance as its owner knows it, durable at the time of reading.
@@ -72,10 +73,42 @@ impl Dispatcher {
         Ok(self.store.find(id).await?.map(|instance| instance.name))
     }
 
-    /// Instances in the order of creation, without input, output and history.
+    /// Instances in the order of creation, without input, output and history. A page may end before it is full, see [`Page`].
     pub async fn list(&self, filter: Filter) -> Result<Page, StoreError> {
-        self.store.list(filter).await
+        let awaited = filter.waiting_for.clone();
+        let page = self.store.list(filter).await?;
+        match awaited {
+            Some(name) => self.those_that_wait(page, &name).await,
+            None => Ok(page),
+        }
     }
+
+    /// Leaves out the instances of a page of which only their history knows that they do not wait for this event. The page ends where that
+    /// has been enough to read.
+    async fn those_that_wait(&self, page: Page, name: &str) -> Result<Page, StoreError> {
+        let (mut instances, mut bytes) = (Vec::new(), 0);
+        for instance in page.instances {
+            let key = instance.key;
+            if instance.waiting.is_some() {
+                instances.push(instance);
+            } else if let Some(loaded) = self.store.load(key).await? {
+                bytes += loaded.history.iter().map(String::len).sum::<usize>();
+                if waits_for(loaded, name.to_owned()).await? {
+                    instances.push(instance);
+                }
+            }
+            if bytes >= limits::LIST_HISTORY_BYTES {
+                return Ok(Page { instances, next: Some(key) });
+            }
+        }
+        Ok(Page { instances, next: page.next })
+    }
+}
+
+async fn waits_for(loaded: Loaded, name: String) -> Result<bool, StoreError> {
+    // What can not be read is the trouble of that instance, not of the list.
+    let waits = move || all_steps(&loaded.history).is_ok_and(|steps| State::of(&steps).awaits_event(&name));
+    tokio::task::spawn_blocking(waits).await.map_err(|error| StoreError::Io(error.to_string().into()))
 }
 
 fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
@@ -115,10 +148,7 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
 /// One picture: the status is that of this very history.
 fn view_with_history(loaded: Loaded) -> Result<InstanceView, StoreError> {
     let Loaded { instance, history, unread } = loaded;
-    let mut steps = Vec::new();
-    for chunk in &history {
-        steps.extend(steps_of(chunk)?);
-    }
+    let steps = all_steps(&history)?;
     let mut chunks = history.into_iter();
     let (first, last) = (chunks.next(), chunks.next_back());
     let state = State::of(&steps);
@@ -139,6 +169,14 @@ fn unread_event(message: &StoredMessage) -> Result<Option<BufferedEvent>, StoreE
         MessageBody::EventRaised { name, input } => Some(BufferedEvent { seq: message.seq, name, input }),
         _ => None,
     })
+}
+
+fn all_steps(history: &[String]) -> Result<Vec<Step>, StoreError> {
+    let mut steps = Vec::new();
+    for chunk in history {
+        steps.extend(steps_of(chunk)?);
+    }
+    Ok(steps)
 }
 
 fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {

@@ -6,14 +6,19 @@
 //! effect in the order they were submitted. `docs/persistence.md` says what is kept, and for how long.
 
 pub mod embedded;
+mod filter;
 pub mod memory;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use fermata_replay::{RuntimeStatus, Timestamp};
+
+use filter::Walk;
+pub use filter::{Filter, Page};
 
 /// How many partitions a store is divided into, fixed when it is created.
 pub const PARTITIONS: u32 = 64;
@@ -67,14 +72,18 @@ pub trait Store: Send + Sync + 'static {
     /// What is kept of the instance with this id.
     fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>>;
 
-    /// The same, with what a status shows: the first and the last chunk of history, and messages that are unread as yet. One consistent
+    /// What is remembered of the request with this key to the instance with this id, which may be gone. It may have expired.
+    fn remembered<'a>(&'a self, id: &'a str, key: &'a str) -> StoreFuture<'a, Option<Remembered>>;
+
+    /// What is kept of the instance with this id, with what a status shows: the first and the last chunk of history, and messages that are unread as yet. One consistent
     /// picture.
     fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>>;
 
     /// The whole of an instance, to run it: history in order and unread messages in order. One consistent picture.
     fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>>;
 
-    /// Instances in the order of creation, a page at a time.
+    /// Instances in the order of creation, a page at a time. Who follows `next` from page to page gets each instance that the filter lets
+    /// through exactly once, as long as none begins or ceases to fit meanwhile.
     fn list(&self, filter: Filter) -> StoreFuture<'_, Page>;
 
     /// Instances with unread messages; read once when partitions were acquired.
@@ -122,10 +131,19 @@ pub enum Change {
     ///
     /// `sent`: the outbox entry that this start comes from, which goes in the same commit. [`StoreError::Delivered`] where that entry
     /// is gone already.
-    Create { instance: NewInstance, replaces: Option<InstanceKey>, message: StoredMessage, sent: Option<u64> },
+    ///
+    /// `once`: remembered in the same commit, together with the sequence of the message. [`StoreError::Repeated`], before any other of
+    /// these, where a request to this id is remembered under that key until after `message.at`.
+    Create {
+        instance: NewInstance,
+        replaces: Option<InstanceKey>,
+        message: StoredMessage,
+        sent: Option<u64>,
+        once: Option<Once>,
+    },
     /// A message for an instance. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where an unread
-    /// message has its sequence. `sent`: the outbox entry that it comes from, as with a start.
-    Accept { message: StoredMessage, sent: Option<u64> },
+    /// message has its sequence. `sent`: the outbox entry that it comes from, as with a start; `once` likewise, under the instance's id.
+    Accept { message: StoredMessage, sent: Option<u64>, once: Option<Once> },
     /// A turn. [`StoreError::Missing`] where there is no such instance, [`StoreError::Conflict`] where its version is another than
     /// expected, a consumed message is not in its inbox, or an outgoing message, one that is returned, or the start of a generation, has a sequence that is
     /// taken.
@@ -139,6 +157,27 @@ pub enum Change {
     /// Removes the instance with all it has: history, inbox, activities. Not its outbox entries: they are promises that must still
     /// reach their receivers. [`StoreError::Missing`] where there is no such instance.
     Remove,
+}
+
+/// A request that takes effect once, however often it comes. What is remembered of it is the id's: it outlives the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Tells it from other requests to the same id.
+    pub key: String,
+    /// SHA-256 of what is asked.
+    pub request: [u8; 32],
+    /// It is remembered until then, unless there are too many that are to be remembered longer.
+    pub until: Timestamp,
+}
+
+/// What is remembered of a request that took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// SHA-256 of what was asked.
+    pub request: [u8; 32],
+    /// Of the message that it became.
+    pub seq: u64,
+    pub until: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +215,9 @@ pub struct TurnRecord {
     pub updated: Timestamp,
     /// When the instance must run next even if nothing arrives; none: not before something does. Replaces what was there.
     pub due: Option<Timestamp>,
+    /// The names, folded, of the external events that would let the instance go on; none where that is not known. Replaces what was
+    /// there. What has ended waits for nothing.
+    pub waiting: Option<BTreeSet<String>>,
     /// Another module that the instance is pinned to from now on.
     pub module: Option<String>,
     /// JSON; none leaves it as it is.
@@ -266,6 +308,9 @@ pub struct Instance {
     pub due: Option<Timestamp>,
     /// When it ended; none while it has not.
     pub ended: Option<Timestamp>,
+    /// The names, folded, of the external events that would let it go on; none where that is not known: they are many, or an older
+    /// host wrote it.
+    pub waiting: Option<BTreeSet<String>>,
 }
 
 /// What a status shows of an instance.
@@ -286,28 +331,6 @@ pub struct Loaded {
     /// JSON arrays of steps, in order.
     pub history: Vec<String>,
     pub unread: Vec<StoredMessage>,
-}
-
-/// Which instances to list. An empty filter lists all.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    pub id_prefix: Option<String>,
-    pub name: Option<String>,
-    /// Empty: any.
-    pub statuses: Vec<RuntimeStatus>,
-    pub created_from: Option<Timestamp>,
-    pub created_to: Option<Timestamp>,
-    /// Only instances created after this one: the last of the page before.
-    pub after: Option<InstanceKey>,
-    /// The size of a page; 0: all.
-    pub limit: usize,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    pub instances: Vec<Instance>,
-    /// Where the next page begins; none on the last.
-    pub next: Option<InstanceKey>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -370,6 +393,9 @@ pub enum StoreError {
     /// The outbox entry is gone: what it held has its effect, or nobody wanted it.
     #[error("the message was delivered before")]
     Delivered,
+    /// A request with this key took effect, and is remembered.
+    #[error("the request took effect before")]
+    Repeated,
     /// Nothing was written; trying later can help.
     #[error("the disk is full")]
     Full,

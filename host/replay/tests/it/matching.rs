@@ -1,6 +1,8 @@
 //! Which event goes to which wait.
 
-use fermata_replay::{Execution, OpenKind, OpenTask, State, fold_name};
+use std::collections::BTreeSet;
+
+use fermata_replay::{Execution, OpenKind, OpenTask, State, TaskId, WAITING_NAMES, fold_name};
 
 use crate::guest::list;
 use crate::histories;
@@ -75,4 +77,36 @@ fn waiting_for_names_what_would_wake_the_guest() {
     assert_eq!(names(&|execution| drop(execution.poll_all(&[3, 3]))), ["C"]);
     assert_eq!(names(&|execution| drop(execution.poll_next())), ["B", "a", "B", "C"]);
     assert_eq!(names(&|_| ()), [] as [&str; 0], "a running guest waits for nothing");
+}
+
+#[test]
+fn a_turn_tells_the_names_that_it_waits_for_unless_they_are_too_many() {
+    // The names of so many waits, one after the other; and on which of them the guest blocks.
+    let names = |waits: usize, distinct: usize, on: &dyn Fn(&mut Execution, &[TaskId])| {
+        let mut blocked = Execution::new(Vec::new());
+        blocked.push(started().messages.remove(0));
+        blocked.begin();
+        let wait = |number| blocked.wait_external_event(&format!("Name {}", number % distinct)).expect("a live step");
+        let tasks: Vec<TaskId> = (0..waits).map(wait).collect();
+        on(&mut blocked, &tasks);
+        blocked.take_turn().waiting
+    };
+    let expected = |distinct| Some((0..distinct).map(|number| format!("name {number}")).collect::<BTreeSet<_>>());
+    for (waits, distinct) in [(1, 1), (3, 2), (WAITING_NAMES, WAITING_NAMES), (10_000, 3), (10_000, WAITING_NAMES)] {
+        assert_eq!(names(waits, distinct, &|it, tasks| drop(it.poll_all(tasks))), expected(distinct));
+        assert_eq!(names(waits, distinct, &|it, tasks| drop(it.poll_any(tasks))), expected(distinct));
+        assert_eq!(names(waits, distinct, &|it, _| drop(it.poll_next())), expected(distinct));
+        assert_eq!(names(waits, distinct, &|it, tasks| drop(it.poll_task(tasks[0]))), expected(1));
+    }
+    let many = WAITING_NAMES + 1;
+    assert_eq!(names(many, many, &|it, tasks| drop(it.poll_any(tasks))), None);
+    assert_eq!(names(many, many, &|it, _| drop(it.poll_next())), None);
+    assert_eq!(names(many, many, &|it, tasks| drop(it.poll_all(&tasks[1..]))).map(|names| names.len()), Some(64));
+    // Those that it is not blocked on do not count.
+    assert_eq!(names(10_000, 5_000, &|it, tasks| drop(it.poll_any(&tasks[1..3]))).map(|names| names.len()), Some(2));
+    let every_hundredth = |it: &mut Execution, tasks: &[TaskId]| {
+        let tasks: Vec<TaskId> = tasks.iter().copied().step_by(100).collect();
+        drop(it.poll_all(&tasks));
+    };
+    assert_eq!(names(10_000, 200, &every_hundredth).map(|names| names.len()), Some(2));
 }

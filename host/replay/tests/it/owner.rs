@@ -1,10 +1,10 @@
 //! Keeps an instance as the owner of its partition does, and holds what must hold after every turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fermata_replay::{
-    Message, MessageBody, NextGeneration, OpenKind, Outgoing, ScheduledActivity, Start, State, Step, Stop, TaskEnded,
-    TaskId, Timestamp, Turn, rewind,
+    Message, MessageBody, NextGeneration, OpenKind, OpenTask, Outgoing, ScheduledActivity, Start, State, Step, Stop,
+    TaskEnded, TaskId, Timestamp, Turn, WAITING_NAMES, fold_name, rewind,
 };
 
 use crate::guest::{Guest, Life};
@@ -154,6 +154,11 @@ impl Owner {
         let state = self.state();
         assert_eq!(self.life.shown(), shown(&state));
         assert_eq!(turn.due, state.next_due());
+        let awaited = awaited(&state);
+        assert_eq!(turn.waiting, (awaited.len() <= WAITING_NAMES).then(|| awaited.clone()));
+        for name in awaited.iter().map(String::as_str).chain(["nobody waits for this"]) {
+            assert_eq!(state.awaits_event(&name.to_uppercase()), awaited.contains(name), "{name}");
+        }
         assert_eq!(turn.status, state.runtime_status());
         let moved = |step: &Step| match &step.message {
             MessageBody::Migrated { module } => Some(module.clone()),
@@ -215,4 +220,13 @@ impl Owner {
         self.inbox.insert(0, started);
         self.inbox.clone()
     }
+}
+
+/// The names of the events that are shown as awaited.
+pub fn awaited(state: &State) -> BTreeSet<String> {
+    let name = |open: OpenTask| match open.kind {
+        OpenKind::Event { name } => Some(fold_name(&name)),
+        _ => None,
+    };
+    state.waiting_for().into_iter().filter_map(name).collect()
 }

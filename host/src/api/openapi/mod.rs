@@ -47,6 +47,7 @@ pub fn document() -> Value {
         },
         "servers": [{ "url": "/" }],
         "security": [{}, { "functionsKey": [] }, { "bearer": [] }, { "code": [] }],
+        "tags": operation::TAGS.map(|(name, description)| json!({ "name": name, "description": description })),
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
@@ -153,7 +154,9 @@ impl Body {
         let content = match self {
             Body::Json { .. } => json!({ "application/json": { "schema": {} } }),
             Body::Migration => json!({ "application/json": { "schema": operation::migration_schema() } }),
-            Body::Module => json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } }),
+            Body::Module => {
+                json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
+            }
         };
         let required = !matches!(self, Body::Json { .. });
         json!({ "description": self.description(), "required": required, "content": content })

@@ -44,11 +44,22 @@ enum Content {
     Other(&'static str),
 }
 
+/// In the order in which people meet them.
+pub const TAGS: [(&str, &str); 6] = [
+    (INSTANCES, "Orchestrators are started, and their instances looked at"),
+    (EVENTS, "What instances wait for"),
+    (CONTROL, "What an operator asks of instances"),
+    (MODULES, "The code of orchestrators"),
+    (HOST, "The host itself"),
+    (ENTITIES, "Durable Functions have them, this host has not"),
+];
+
 const INSTANCES: &str = "instances";
 const EVENTS: &str = "events";
 const CONTROL: &str = "control";
 const MODULES: &str = "modules";
 const HOST: &str = "host";
+const ENTITIES: &str = "entities";
 
 const LOCATION: (&str, &str) = ("Location", "Where to look how the instance gets on.");
 const RETRY_AFTER: (&str, &str) = ("Retry-After", "After how many seconds to look.");
@@ -112,17 +123,18 @@ impl Described {
     }
 }
 
-/// The schema of what a migration is asked with.
+/// The schema of what a migration is asked with: one orchestrator, or one instance.
 pub fn migration_schema() -> Value {
-    schemars::generate::SchemaSettings::draft2020_12()
-        .for_deserialize()
-        .with(|settings| {
-            settings.inline_subschemas = true;
-            settings.meta_schema = None;
-        })
-        .into_generator()
-        .into_root_schema_for::<Wish>()
-        .to_value()
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_deserialize().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<Wish>().to_value();
+    schema["oneOf"] = json!([
+        { "required": ["orchestrator"], "properties": { "orchestrator": { "type": "string" } } },
+        { "required": ["instance"], "properties": { "instance": { "type": "string" } } },
+    ]);
+    schema
 }
 
 impl Operation {
@@ -178,7 +190,7 @@ impl Operation {
                 "Purge instances",
                 "Removes those that have ended among the instances that the query names. `createdTimeFrom` must be there.",
             )
-            .parameters(filters())
+            .parameters(filters_of_purge())
             .answer(Described::json::<Purged>(200, "How many are gone."))
             .answer(Described::refusal(404, "None of them has ended.")),
             Call::Deploy | Call::Modules | Call::DeleteModule | Call::Migrate => Operation::of_modules(call),
@@ -192,9 +204,10 @@ impl Operation {
             Call::List => Operation::new(INSTANCES, "List instances", "In the order of their creation, a page at a time.")
                 .parameters(filters())
                 .parameters([
-                    query("top", Kind::Count, "How many on a page: 100 where it is not said, at most 1,000. A page may have fewer."),
+                    query("waitingFor", Kind::Text, "Those that wait for this event, in any case."),
+                    query("top", Kind::Count, "How many on a page: 100 where it is not said, at most 1,000. A page may have fewer, or none."),
                     query("showInput", Kind::Flag, "With their inputs: true where it is not said."),
-                    header("x-ms-continuation-token", Kind::Text, "What the page before came with."),
+                    header("x-ms-continuation-token", Kind::Pattern("^[0-9a-f]{1,16}$"), "What the page before came with."),
                 ])
                 .answer(Described::json::<Vec<Status>>(200, "A page.").headers(&[TOKEN])),
             Call::Watch => Operation::new(
@@ -213,7 +226,7 @@ impl Operation {
             .answer(Described::empty(204, "The end was seen.")),
             Call::Export => Operation::new(INSTANCES, "Export a history", "What `fermata replay` takes.")
                 .answer(Described::json::<Document>(200, "The instance with every step.")),
-            Call::Entities => Operation::new("entities", "Entities", "There are none here.")
+            Call::Entities => Operation::new(ENTITIES, "Entities", "There are none here.")
                 .answer(Described::refusal(501, "This host has no entities.")),
             _ => Operation::new(INSTANCES, "Look at an instance", "202 while it goes on, 200 when it has ended.")
                 .parameters([
@@ -255,7 +268,7 @@ impl Operation {
     fn of_host(call: Call) -> Operation {
         match call {
             Call::SkipClock => Operation::new(HOST, "Skip time", "On a host that was started with --skippable-clock.")
-                .parameters([query("seconds", SKIP, "How far.")])
+                .parameters([query("seconds", SKIP, "How far.").required()])
                 .answer(Described::empty(204, "The clock is ahead."))
                 .answer(Described::refusal(409, "The host goes by the machine's clock.")),
             Call::Health => Operation::new(HOST, "Health", "Whether the host can do its work.")
@@ -350,14 +363,19 @@ fn raise() -> Operation {
     .answer(Described::refusal(422, "The Idempotency-Key was sent with another request."))
 }
 
-fn filters() -> [Parameter; 6] {
+/// From when on must be said: what is not said is not guessed where data is lost.
+fn filters_of_purge() -> impl Iterator<Item = Parameter> {
+    let is_from = |filter: &Parameter| filter.name == "createdTimeFrom";
+    filters().into_iter().map(move |filter| if is_from(&filter) { filter.required() } else { filter })
+}
+
+fn filters() -> [Parameter; 5] {
     [
         query("instanceIdPrefix", Kind::Text, "Those whose ids begin so."),
         query("name", Kind::Text, "Those of this orchestrator."),
         query("runtimeStatus", Kind::Statuses, "Those with one of these statuses. May be repeated."),
         query("createdTimeFrom", Kind::Instant, "Those that were created then or later."),
         query("createdTimeTo", Kind::Instant, "Those that were created then or before."),
-        query("waitingFor", Kind::Text, "Those that wait for this event."),
     ]
 }
 
@@ -368,7 +386,7 @@ fn key_in_links() -> Parameter {
 fn idempotency_key() -> Parameter {
     header(
         "Idempotency-Key",
-        Kind::Text,
+        Kind::Pattern("^[!-~]{1,256}$"),
         "However often the same request is sent with it, it takes effect once; remembered for a day.",
     )
 }

@@ -7,6 +7,7 @@ pub struct Parameter {
     pub name: &'static str,
     pub place: Place,
     pub kind: Kind,
+    pub is_required: bool,
     pub description: &'static str,
 }
 
@@ -28,23 +29,29 @@ pub enum Kind {
     /// Statuses, with commas between them.
     Statuses,
     OneOf(&'static [&'static str]),
+    /// An ECMA 262 regular expression.
+    Pattern(&'static str),
 }
 
 pub const fn query(name: &'static str, kind: Kind, description: &'static str) -> Parameter {
-    Parameter { name, place: Place::Query, kind, description }
+    Parameter { name, place: Place::Query, kind, is_required: false, description }
 }
 
 pub const fn header(name: &'static str, kind: Kind, description: &'static str) -> Parameter {
-    Parameter { name, place: Place::Header, kind, description }
+    Parameter { name, place: Place::Header, kind, is_required: false, description }
 }
 
 impl Parameter {
+    pub fn required(self) -> Parameter {
+        Parameter { is_required: true, ..self }
+    }
+
     pub fn described(&self) -> Value {
         let place = match self.place {
             Place::Query => "query",
             Place::Header => "header",
         };
-        json!({ "name": self.name, "in": place, "required": false, "schema": self.kind.schema(), "description": self.description })
+        json!({ "name": self.name, "in": place, "required": self.is_required, "schema": self.kind.schema(), "description": self.description })
     }
 }
 
@@ -57,6 +64,7 @@ impl Kind {
             Kind::Count => json!({ "type": "integer", "minimum": 1 }),
             Kind::Instant => json!({ "type": "string", "format": "date-time" }),
             Kind::Statuses => json!({ "type": "string", "examples": ["Running,Pending"] }),
+            Kind::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
             Kind::OneOf(values) => json!({ "type": "string", "enum": values }),
         }
     }

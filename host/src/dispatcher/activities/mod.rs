@@ -189,7 +189,7 @@ impl Dispatcher {
             match self.deliver(&activity.instance_id, &body, &terms).await {
                 Ok(()) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
                 Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
-                Err(RaiseError::Busy(_) | RaiseError::Store(_)) => {
+                Err(RaiseError::Busy(_) | RaiseError::Reused(_) | RaiseError::Store(_)) => {
                     tokio::time::sleep(delay).await;
                     delay = (delay * 2).min(LAST_DELAY);
                 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Batch`] holds back what the next write may change again: instance rows, messages and activities are written once, at
 //! [`Batch::flush`], and a message that is accepted and consumed, or sent and delivered, in the same batch never. History goes
-//! straight to its table.
+//! straight to its table, and so do requests that are to be remembered.
 //! After an error a batch is of no more use: its transaction, or savepoint, must be rolled back.
 
 use std::collections::btree_map::Entry;
@@ -12,6 +12,7 @@ use std::rc::Rc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::health::Failure;
+use super::requests::Requests;
 use super::row::Row;
 use crate::store::{
     Change, InstanceKey, Lease, NewActivity, NewInstance, Outgoing, StoreError, StoredMessage, TurnRecord, Write,
@@ -26,6 +27,7 @@ pub(super) struct Batch<'w, 'c> {
     inbox: BTreeMap<u64, (InstanceKey, &'w StoredMessage)>,
     outbox: BTreeMap<u64, (Sender, &'w Outgoing)>,
     activities: BTreeMap<(InstanceKey, u32), &'w NewActivity>,
+    requests: Requests,
 }
 
 /// Who sent a message. Its id is kept beside the message, for the sender may go first.
@@ -41,18 +43,26 @@ impl<'w, 'c> Batch<'w, 'c> {
             inbox: BTreeMap::new(),
             outbox: BTreeMap::new(),
             activities: BTreeMap::new(),
+            requests: Requests::default(),
         }
     }
 
     pub(super) fn apply(&mut self, write: &'w Write) -> Result<(), Failure> {
         self.fence(write.lease)?;
         match &write.change {
-            Change::Create { instance, replaces, message, sent } => {
+            Change::Create { instance, replaces, message, sent, once } => {
+                if let Some(once) = once {
+                    self.requests.remember(self.db, &instance.id, once, message)?;
+                }
                 self.create(write.lease, write.key, instance, *replaces)?;
                 self.accept(write.key, message)?;
                 sent.map_or(Ok(()), |seq| self.delivered(seq))
             }
-            Change::Accept { message, sent } => {
+            Change::Accept { message, sent, once } => {
+                if let Some(once) = once {
+                    let id = self.id_of(write.key)?;
+                    self.requests.remember(self.db, &id, once, message)?;
+                }
                 self.accept(write.key, message)?;
                 sent.map_or(Ok(()), |seq| self.delivered(seq))
             }
@@ -168,12 +178,7 @@ impl<'w, 'c> Batch<'w, 'c> {
             return Ok(());
         }
         let db = self.db;
-        let id: Rc<str> = match self.row(key)?.new_id() {
-            Some(id) => id.into(),
-            None => db
-                .prepare_cached("SELECT id FROM instance WHERE key = ?")?
-                .query_row([key as i64], |row| Ok(row.get_ref(0)?.as_str()?.into()))?,
-        };
+        let id = self.id_of(key)?;
         for message in outgoing {
             let stored = db.prepare_cached("SELECT 1 FROM outbox WHERE seq = ?")?.exists([message.seq as i64])?;
             match self.outbox.entry(message.seq) {
@@ -227,6 +232,14 @@ impl<'w, 'c> Batch<'w, 'c> {
         Ok(key.map(|key| key as InstanceKey))
     }
 
+    fn id_of(&mut self, key: InstanceKey) -> Result<Rc<str>, Failure> {
+        if let Some(id) = self.row(key)?.new_id() {
+            return Ok(id.into());
+        }
+        let mut query = self.db.prepare_cached("SELECT id FROM instance WHERE key = ?")?;
+        Ok(query.query_row([key as i64], |row| Ok(row.get_ref(0)?.as_str()?.into()))?)
+    }
+
     fn row(&mut self, key: InstanceKey) -> Result<&mut Row<'w>, Failure> {
         self.find(key)?.ok_or(Failure::Refused(StoreError::Missing))
     }
@@ -270,6 +283,6 @@ impl<'w, 'c> Batch<'w, 'c> {
                     activity.timeout.map(|timeout| timeout as i64)
                 ])?;
         }
-        Ok(())
+        self.requests.make_room(self.db)
     }
 }

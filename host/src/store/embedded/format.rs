@@ -6,7 +6,7 @@ use super::health::{Reach, reach};
 use crate::store::PARTITIONS;
 
 /// Raised when older hosts could not understand the file any more.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// None where there is no schema as yet.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<u32>> {
@@ -17,13 +17,18 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<u32>> {
     db.query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| row.get(0)).optional()
 }
 
+/// What makes a file of each format, from 1, one of the next. It drops all views that there are: they are made anew.
+const STEPS: [&str; FORMAT as usize - 1] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+
 /// Makes a file in which this format was found one of the format of today.
 pub(super) fn bring_up(db: &Connection, found: Option<u32>) -> rusqlite::Result<()> {
     make_shrinkable(db)?;
     match found {
         None => create(db),
-        Some(1) => from_1(db),
-        Some(_) => Ok(()),
+        Some(found) => {
+            let missing = STEPS.get((found as usize).saturating_sub(1)..).unwrap_or_default();
+            if missing.is_empty() { Ok(()) } else { take_steps(db, missing) }
+        }
     }
 }
 
@@ -31,18 +36,19 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     transaction.execute_batch(include_str!("schema.sql"))?;
     transaction.execute_batch(include_str!("views.sql"))?;
-    transaction.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1)", [FORMAT])?;
+    let meta = "INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1), ('requests', 0)";
+    transaction.execute(meta, [FORMAT])?;
     for partition in 0..PARTITIONS {
         transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
     }
     transaction.commit()
 }
 
-fn from_1(db: &Connection) -> rusqlite::Result<()> {
+fn take_steps(db: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
-    transaction.execute_batch(include_str!("from_1.sql"))?;
+    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
     transaction.execute_batch(include_str!("views.sql"))?;
-    transaction.execute("UPDATE meta SET value = 2 WHERE key = 'format_version'", [])?;
+    transaction.execute("UPDATE meta SET value = ? WHERE key = 'format_version'", [FORMAT])?;
     transaction.commit()
 }
 

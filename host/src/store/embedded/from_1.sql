@@ -1,4 +1,4 @@
--- From format 1 to format 2; views.sql follows.
+-- From format 1 to format 2.
 
 ALTER TABLE instance ADD COLUMN due INTEGER;
 ALTER TABLE instance ADD COLUMN ended INTEGER;

@@ -1,9 +1,10 @@
 //! The store in one SQLite file, `fermata.db`. `docs/persistence.md` describes it for those who run it.
 //!
 //! - [`writer`]: the one thread that writes, a transaction and an fsync per batch
-//! - [`apply`]: writes inside a transaction; [`row`]: an instance in it; [`chain`]: how history is laid out
+//! - [`apply`]: writes inside a transaction; [`row`]: an instance in it; [`chain`]: how history is laid out; [`requests`]: what must not
+//!   be done twice
 //! - [`partitions`], [`modules`]: the other things that are written
-//! - [`reader`]: reads, on other connections
+//! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
 //! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`health`]: which errors mean what
 
@@ -12,11 +13,13 @@ mod chain;
 mod checkpoint;
 mod format;
 mod health;
+mod listing;
 mod lock;
 mod modules;
 mod open;
 mod partitions;
 mod reader;
+mod requests;
 mod row;
 mod space;
 #[cfg(test)]
@@ -117,7 +120,7 @@ impl Embedded {
     }
 }
 
-/// `find`, `snapshot` and `load` read a few rows: a thread switch would cost more than they do.
+/// `find`, `remembered`, `snapshot` and `load` read a few rows: a thread switch would cost more than they do.
 impl Store for Embedded {
     fn acquire<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, Vec<Lease>> {
         let owner = owner.to_owned();
@@ -174,6 +177,10 @@ impl Store for Embedded {
         Box::pin(async move { self.readers.read(|db| reader::find(db, id)) })
     }
 
+    fn remembered<'a>(&'a self, id: &'a str, key: &'a str) -> StoreFuture<'a, Option<Remembered>> {
+        Box::pin(async move { self.readers.read(|db| requests::find(db, id, key)) })
+    }
+
     fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>> {
         Box::pin(async move { self.readers.read(|db| reader::snapshot(db, id)) })
     }
@@ -183,7 +190,7 @@ impl Store for Embedded {
     }
 
     fn list(&self, filter: Filter) -> StoreFuture<'_, Page> {
-        self.read_apart(move |db| reader::list(db, &filter))
+        self.read_apart(move |db| listing::list(db, &filter))
     }
 
     fn unread(&self) -> StoreFuture<'_, Vec<UnreadInstance>> {

@@ -4,6 +4,7 @@ use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::health::{Failure, read_error};
+use super::reader::json;
 use crate::store::{Module, ModuleInfo, StoreError};
 
 pub(super) fn deploy(db: &Connection, module: &Module) -> Result<(), Failure> {
@@ -33,12 +34,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<ModuleInfo>, StoreError> {
 }
 
 fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
-    let names = |column| {
-        let text: String = row.get(column)?;
-        serde_json::from_str(&text).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
-        })
-    };
+    let names = |column| json(column, row.get_ref(column)?.as_str()?);
     Ok(ModuleInfo {
         digest: row.get(0)?,
         size: row.get::<_, i64>(1)? as u64,

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fermata_replay::{RuntimeStatus, Timestamp};
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::de::DeserializeOwned;
 
 use super::chain::Chain;
 use super::health::{Health, read_error};
 use super::open::connect_reader;
 use crate::store::{
-    Activity, Due, Ended, Filter, Instance, InstanceKey, Loaded, Page, Sent, Snapshot, StoreError, StoredMessage,
-    UnreadInstance,
+    Activity, Due, Ended, Instance, InstanceKey, Loaded, Sent, Snapshot, StoreError, StoredMessage, UnreadInstance,
 };
 
 /// How many idle connections are kept.
@@ -133,78 +134,18 @@ pub(super) fn count_ended(db: &Connection) -> Result<u64, StoreError> {
 }
 
 /// SQLite's integers have a sign.
-fn at_most(number: u64) -> i64 {
+pub(super) fn at_most(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Each status is asked for on its own, so that an index gives its instances in order and no more than a page of them is read.
-pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Page, StoreError> {
-    let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-    let mut instances = match filter.statuses.as_slice() {
-        [] => select(db, filter, None, limit)?,
-        statuses => {
-            let mut all = Vec::new();
-            for (place, status) in statuses.iter().enumerate() {
-                if !statuses[..place].contains(status) {
-                    all.extend(select(db, filter, Some(*status), limit)?);
-                }
-            }
-            all.sort_by_key(|instance| instance.key);
-            all
-        }
-    };
-    let more = instances.len() > limit;
-    instances.truncate(limit);
-    let next = instances.last().filter(|_| more).map(|instance| instance.key);
-    Ok(Page { instances, next })
-}
-
-/// One more than `limit`, where there are as many.
-fn select(
-    db: &Connection,
-    filter: &Filter,
-    status: Option<RuntimeStatus>,
-    limit: usize,
-) -> Result<Vec<Instance>, StoreError> {
-    use rusqlite::types::Value;
-    let mut conditions = String::from("TRUE");
-    let mut values: Vec<Value> = Vec::new();
-    let mut also = |condition: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            conditions.push_str(" AND ");
-            conditions.push_str(condition);
-            values.push(value);
-        }
-    };
-    let prefix = filter.id_prefix.as_deref().filter(|prefix| !prefix.is_empty());
-    also("key > ?", filter.after.map(|key| Value::from(key as i64)));
-    also("status = ?", status.map(|status| Value::from(status as i64)));
-    also("name = ?", filter.name.clone().map(Value::from));
-    also("id >= ?", prefix.map(|prefix| Value::from(prefix.to_owned())));
-    also("id < ?", prefix.and_then(after_prefix).map(Value::from));
-    also("created >= ?", filter.created_from.map(|at| Value::from(at.0)));
-    also("created <= ?", filter.created_to.map(|at| Value::from(at.0)));
-    values.push(Value::from(at_most(limit as u64).saturating_add(1)));
-    let query = format!("SELECT {INSTANCE} FROM instance WHERE {conditions} ORDER BY key LIMIT ?");
-    rows(db, &query, &values, |row| Ok(instance(row)?.0))
-}
-
-/// The least string above all that begin so.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut above = prefix.to_owned();
-    while let Some(last) = above.pop() {
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            above.push(next);
-            return Some(above);
-        }
-    }
-    None
-}
-
 const INSTANCE: &str = "key, id, name, module, execution, status, created, updated, version, custom_status, parked,
-                        due, ended, first_row, last_row, rows";
+                        due, ended, first_row, last_row, rows, waiting";
 
-fn stored(db: &Connection, column: &str, value: impl rusqlite::ToSql) -> Result<Option<(Instance, Chain)>, StoreError> {
+pub(super) fn stored(
+    db: &Connection,
+    column: &str,
+    value: impl rusqlite::ToSql,
+) -> Result<Option<(Instance, Chain)>, StoreError> {
     db.prepare_cached(&format!("SELECT {INSTANCE} FROM instance WHERE {column} = ?"))
         .and_then(|mut query| query.query_row([value], instance).optional())
         .map_err(read_error)
@@ -212,15 +153,14 @@ fn stored(db: &Connection, column: &str, value: impl rusqlite::ToSql) -> Result<
 
 /// A row of the columns [`INSTANCE`].
 fn instance(row: &Row<'_>) -> rusqlite::Result<(Instance, Chain)> {
-    let code: i64 = row.get(5)?;
-    let status = RuntimeStatus::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(5, code))?;
+    let waiting = row.get_ref(16)?.as_str_or_null()?;
     let instance = Instance {
         key: key(row, 0)?,
         id: row.get(1)?,
         name: row.get(2)?,
         module: row.get(3)?,
         execution: row.get(4)?,
-        status,
+        status: status(row, 5)?,
         created: Timestamp(row.get(6)?),
         updated: Timestamp(row.get(7)?),
         version: key(row, 8)?,
@@ -228,6 +168,7 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<(Instance, Chain)> {
         parked: row.get(10)?,
         due: row.get::<_, Option<i64>>(11)?.map(Timestamp),
         ended: row.get::<_, Option<i64>>(12)?.map(Timestamp),
+        waiting: waiting.map(|names| json(16, names)).transpose()?,
     };
     Ok((instance, Chain { first: row.get(13)?, last: row.get(14)?, rows: row.get(15)? }))
 }
@@ -251,6 +192,17 @@ fn rows<T>(
 }
 
 /// A number that is never negative: SQLite's integers have a sign.
-fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|number| number as u64)
+}
+
+pub(super) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<RuntimeStatus> {
+    let code = row.get(column)?;
+    RuntimeStatus::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// The JSON text of a column.
+pub(super) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }

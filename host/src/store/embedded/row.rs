@@ -1,5 +1,7 @@
 //! An instance's row as a batch sees it: read once, changed in memory, written once.
 
+use std::collections::BTreeSet;
+
 use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::{Connection, params};
 
@@ -10,8 +12,11 @@ use crate::store::{InstanceKey, Lease, NewInstance, StoreError, TurnRecord};
 /// What every turn writes: only columns that no index looks at.
 pub(super) const UPDATE: &str = "UPDATE instance
     SET updated = ?, version = ?, first_row = ?, last_row = ?, rows = ?, custom_status = coalesce(?, custom_status),
-        module = coalesce(?, module), execution = coalesce(?, execution)
+        module = coalesce(?, module), execution = coalesce(?, execution), waiting = iif(?, ?, waiting)
     WHERE key = ?";
+
+/// What waits for nothing.
+static NOTHING: Option<BTreeSet<String>> = Some(BTreeSet::new());
 
 pub(super) struct Row<'w> {
     origin: Origin<'w>,
@@ -25,6 +30,7 @@ pub(super) struct Row<'w> {
     module: Option<&'w str>,
     execution: Option<&'w str>,
     parked: Option<Option<&'w str>>,
+    waiting: Option<&'w Option<BTreeSet<String>>>,
 }
 
 enum Origin<'w> {
@@ -57,6 +63,7 @@ impl<'w> Row<'w> {
             module: None,
             execution: None,
             parked: None,
+            waiting: Some(&NOTHING),
         }
     }
 
@@ -82,6 +89,7 @@ impl<'w> Row<'w> {
             module: None,
             execution: None,
             parked: None,
+            waiting: None,
         }))
     }
 
@@ -110,6 +118,7 @@ impl<'w> Row<'w> {
         let generation = turn.generation.as_ref();
         let module = generation.map(|generation| &generation.module).or(turn.module.as_ref());
         self.custom_status = turn.custom_status.as_deref().or(self.custom_status);
+        self.waiting = Some(if is_final { &NOTHING } else { &turn.waiting });
         self.module = module.map(String::as_str).or(self.module);
         self.execution = generation.map(|generation| generation.execution.as_str()).or(self.execution);
     }
@@ -117,6 +126,12 @@ impl<'w> Row<'w> {
     pub(super) fn park(&mut self, reason: Option<&'w str>) {
         self.changed = true;
         self.parked = Some(reason);
+    }
+
+    /// As a JSON array.
+    fn waiting(&self) -> Option<String> {
+        let names = self.waiting?.as_ref()?;
+        Some(serde_json::Value::from_iter(names.iter().map(String::as_str)).to_string())
     }
 
     fn is_parked(&self) -> bool {
@@ -138,8 +153,8 @@ impl<'w> Row<'w> {
     fn insert(&self, db: &Connection, key: InstanceKey, instance: &NewInstance, lease: Lease) -> Result<(), Failure> {
         db.prepare_cached(
             "INSERT INTO instance (key, partition, id, name, module, execution, status, created, updated, version,
-                                   first_row, last_row, rows, parked, custom_status, due, ended)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                   first_row, last_row, rows, parked, custom_status, due, ended, waiting)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             key as i64,
@@ -159,6 +174,7 @@ impl<'w> Row<'w> {
             self.custom_status,
             self.now.due,
             self.now.ended,
+            self.waiting(),
         ])?;
         Ok(())
     }
@@ -174,6 +190,8 @@ impl<'w> Row<'w> {
             custom_status,
             module,
             execution,
+            self.waiting.is_some(),
+            self.waiting(),
             key
         ])?;
         // Each on its own, for a column that is set is written to its index whether it changed or not.

@@ -29,7 +29,8 @@ CREATE TABLE instance (
     parked        TEXT,
     custom_status TEXT,
     due           INTEGER,                   -- when it must run next though nothing arrives
-    ended         INTEGER
+    ended         INTEGER,
+    waiting       TEXT                       -- a JSON array of the folded names of awaited events; NULL: not known
 ) STRICT;
 CREATE INDEX instance_status ON instance (status, key);
 CREATE INDEX instance_name ON instance (name, key);
@@ -58,6 +59,16 @@ CREATE TABLE outbox (
     target    TEXT NOT NULL,                 -- the id of the instance that is to have it
     body      TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE request (
+    id      TEXT NOT NULL,                   -- of the instance, which may be gone
+    key     TEXT NOT NULL,
+    request BLOB NOT NULL,                   -- SHA-256 of what was asked
+    seq     INTEGER NOT NULL,                -- of the message that it became
+    until   INTEGER NOT NULL,
+    PRIMARY KEY (id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_until ON request (until);
 
 CREATE TABLE activity (
     key     INTEGER NOT NULL,

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use tempfile::TempDir;
 
+use super::listing::Way;
 use super::row::UPDATE;
 use super::*;
 
@@ -26,7 +27,7 @@ async fn world() -> World {
         execution: "e".to_owned(),
         created: Timestamp(0),
     };
-    let create = Change::Create { instance, replaces: None, message: message(1), sent: None };
+    let create = Change::Create { instance, replaces: None, message: message(1), sent: None, once: None };
     assert_eq!(world.write(create).recv().unwrap(), Ok(()));
     world
 }
@@ -62,6 +63,7 @@ fn turn(expected_version: u64, steps: String, consumed: Vec<u64>) -> Change {
         status: RuntimeStatus::Running,
         updated: Timestamp(0),
         due: None,
+        waiting: None,
         module: None,
         custom_status: None,
         activities: Vec::new(),
@@ -113,10 +115,10 @@ async fn a_message_that_comes_and_goes_in_a_batch_is_never_written() {
     let mut outcomes = Vec::new();
     for version in 0..20 {
         let seq = 100 + version;
-        outcomes.push(world.write(Change::Accept { message: message(seq), sent: None }));
+        outcomes.push(world.write(Change::Accept { message: message(seq), sent: None, once: None }));
         outcomes.push(world.write(turn(version, "[1]".to_owned(), vec![seq])));
     }
-    outcomes.push(world.write(Change::Accept { message: message(900), sent: None }));
+    outcomes.push(world.write(Change::Accept { message: message(900), sent: None, once: None }));
     go.send(()).unwrap();
     busy.await.unwrap();
     for outcome in outcomes {
@@ -173,7 +175,11 @@ async fn a_message_that_is_sent_and_delivered_in_a_batch_is_never_written() {
         let outgoing = Outgoing { seq: 100 + version, to: "a".to_owned(), body: "{}".to_owned() };
         outcomes.push(world.write(Change::Turn(TurnRecord { outgoing: vec![outgoing], ..turn })));
         if version != 7 {
-            outcomes.push(world.write(Change::Accept { message: message(200 + version), sent: Some(100 + version) }));
+            outcomes.push(world.write(Change::Accept {
+                message: message(200 + version),
+                sent: Some(100 + version),
+                once: None,
+            }));
         }
     }
     go.send(()).unwrap();
@@ -227,4 +233,107 @@ async fn a_turn_that_changes_no_indexed_column_writes_no_index() {
     assert_eq!(written(UPDATE).await, 1, "the table alone");
     assert_eq!(written("UPDATE instance SET due = ? WHERE key = ?").await, 2);
     assert_eq!(written("UPDATE instance SET ended = ? WHERE key = ?").await, 2);
+}
+
+#[tokio::test]
+async fn a_page_walks_an_index_and_sorts_no_rows() {
+    let world = world().await;
+    let running = RuntimeStatus::Running;
+    let ways = [
+        (Way::All, "SEARCH instance USING INTEGER PRIMARY KEY (rowid>?)"),
+        (Way::Name("N"), "SEARCH instance USING INDEX instance_name (name=? AND key>?)"),
+        (Way::Statuses(vec![running]), "SEARCH instance USING INDEX instance_status (status=? AND key>?)"),
+        (
+            Way::Statuses(RuntimeStatus::ALL.to_vec()),
+            "SEARCH instance USING INDEX instance_status (status=? AND key>?)",
+        ),
+        (Way::Prefix("a"), "SEARCH instance USING INTEGER PRIMARY KEY (rowid=?)"),
+    ];
+    for (way, search) in ways {
+        for with_waiting in [false, true] {
+            let (query, values) = way.query(None, with_waiting);
+            let (count, explained) = (values.len(), format!("EXPLAIN QUERY PLAN {query}"));
+            assert_eq!(query.matches('?').count(), count);
+            let plan = explain(&world, explained, "detail").await;
+            assert!(plan.iter().any(|line| line == search), "{plan:?}");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE") || line.starts_with("SCAN")), "{plan:?}");
+        }
+    }
+}
+
+/// 60,000 instances that nobody has run: the filter decides how few of them a page looks at.
+#[tokio::test]
+async fn what_an_index_serves_fills_its_pages() {
+    let world = world().await;
+    let fill = "WITH RECURSIVE number (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM number WHERE n < 60999)
+        INSERT INTO instance (key, partition, id, name, module, execution, status, created, updated, version, rows, waiting)
+        SELECT n, 0, printf('%s-%d', iif(n % 1000 = 7, 'rare', 'often'), n), iif(n % 1000 = 7, 'Rare', 'Often'), 'd', 'e',
+               iif(n % 1000 = 8, 3, 0), n, n, 1, 0, iif(n % 1000 = 7, '[\"rare\"]', '[]') FROM number";
+    world.execute(fill.to_owned()).await;
+    let page = async |filter: Filter| {
+        let page = world.store.list(Filter { limit: 100, ..filter }).await.unwrap();
+        (page.instances.len(), page.next)
+    };
+    let none = Filter::default;
+    let named = |name: &str| Filter { name: Some(name.to_owned()), ..none() };
+    let failed = vec![RuntimeStatus::Failed];
+    assert_eq!(page(named("Rare")).await, (60, None));
+    assert_eq!(page(Filter { statuses: failed.clone(), ..none() }).await, (60, None));
+    // Whichever leaves fewer.
+    assert_eq!(page(Filter { statuses: failed, ..named("Often") }).await, (60, None));
+    assert_eq!(page(Filter { statuses: vec![RuntimeStatus::Running], ..named("Rare") }).await, (60, None));
+    assert_eq!(page(Filter { id_prefix: Some("rare".to_owned()), ..named("Rare") }).await, (60, None));
+    assert_eq!(page(Filter { id_prefix: Some("r".to_owned()), ..none() }).await, (60, None));
+    assert_eq!(page(Filter { id_prefix: Some("often".to_owned()), ..none() }).await.0, 100);
+
+    // Of what no index knows, 20,000 rows are looked at. The one instance of `world` is the first.
+    let rare = Filter { waiting_for: Some("rare".to_owned()), ..none() };
+    assert_eq!(page(rare.clone()).await, (20, Some(20_998)));
+    assert_eq!(page(Filter { after: Some(20_998), ..rare.clone() }).await, (20, Some(40_998)));
+    assert_eq!(page(Filter { after: Some(40_998), ..rare.clone() }).await, (20, Some(60_998)));
+    assert_eq!(page(Filter { after: Some(60_998), ..rare }).await, (0, None));
+    assert_eq!(page(Filter { created_from: Some(Timestamp(60_000)), ..none() }).await, (0, Some(20_998)));
+}
+
+#[tokio::test]
+async fn of_too_many_requests_those_are_forgotten_that_expire_first() {
+    let world = world().await;
+    // As if all the others were there.
+    let others = crate::limits::REMEMBERED_REQUESTS - 3;
+    world.execute(format!("UPDATE meta SET value = {others} WHERE key = 'requests'")).await;
+    for (place, until) in [40, 10, 30, 50, 20].into_iter().enumerate() {
+        let once = Once { key: format!("until {until}"), request: [0; 32], until: Timestamp(until) };
+        let accept = Change::Accept { message: message(100 + place as u64), sent: None, once: Some(once) };
+        assert_eq!(world.write(accept).recv().unwrap(), Ok(()));
+    }
+    for until in [10, 20, 30, 40, 50] {
+        let remembered = world.store.remembered("a", &format!("until {until}")).await.unwrap();
+        assert_eq!(remembered.is_some(), until > 20, "until {until}");
+    }
+    let count = world.number("SELECT value FROM meta WHERE key = 'requests'").await;
+    assert_eq!(count as u64, crate::limits::REMEMBERED_REQUESTS);
+    let plan = explain(&world, format!("EXPLAIN QUERY PLAN {}", requests::REMOVE), "detail").await;
+    assert!(plan.iter().any(|line| line.contains("COVERING INDEX request_until (until<?)")), "{plan:?}");
+    assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE") || line.starts_with("SCAN")), "{plan:?}");
+}
+
+/// Refused or replaced, expired or one too many: what `meta` counts is there.
+#[tokio::test]
+async fn remembered_requests_are_counted() {
+    let world = world().await;
+    let (go, wait) = channel::<()>();
+    let busy = world.store.on_writer(move |_| wait.recv().map_err(|_| StoreError::Missing));
+    let mut outcomes = Vec::new();
+    for place in 0..200_u64 {
+        let once =
+            Once { key: format!("{}", place * place % 41), request: [0; 32], until: Timestamp(place as i64 + 30) };
+        let message = StoredMessage { at: Timestamp(place as i64), ..message(100 + place) };
+        outcomes.push(world.write(Change::Accept { message, sent: None, once: Some(once) }));
+    }
+    go.send(()).unwrap();
+    busy.await.unwrap();
+    let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.recv().unwrap()).collect();
+    assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(StoreError::Repeated)));
+    let counted = "SELECT count(*) = (SELECT value FROM meta WHERE key = 'requests') AND count(*) > 0 FROM request";
+    assert_eq!(world.number(counted).await, 1);
 }

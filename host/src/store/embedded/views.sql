@@ -8,7 +8,7 @@ SELECT id, name,
        strftime('%Y-%m-%dT%H:%M:%fZ', updated / 1e6, 'unixepoch') AS updated,
        strftime('%Y-%m-%dT%H:%M:%fZ', due / 1e6, 'unixepoch') AS due,
        strftime('%Y-%m-%dT%H:%M:%fZ', ended / 1e6, 'unixepoch') AS ended,
-       version, parked, custom_status, module, execution, key
+       version, waiting, parked, custom_status, module, execution, key
 FROM instance;
 
 -- One line a step, in order. A message is {"Kind": {...}}.
@@ -38,3 +38,9 @@ CREATE VIEW v_outbox AS
 SELECT sender_id AS id, seq, target, body, sender AS key
 FROM outbox
 ORDER BY seq;
+
+-- Requests that take effect once, as long as they are remembered.
+CREATE VIEW v_requests AS
+SELECT id, key, lower(hex(request)) AS request, seq,
+       strftime('%Y-%m-%dT%H:%M:%fZ', until / 1e6, 'unixepoch') AS until
+FROM request;

@@ -17,6 +17,12 @@ async fn one_event(ctx: Context) -> Result<Box<RawValue>> {
     ctx.wait_external_event("go").await
 }
 
+/// Waits for an event of the name that is its input, and returns the payload.
+#[orchestrator("Named")]
+async fn named(ctx: Context) -> Result<Box<RawValue>> {
+    ctx.wait_external_event(&ctx.input::<String>()?).await
+}
+
 /// Takes as many events as its input says, one after the other, and returns their payloads.
 #[orchestrator("Collect")]
 async fn collect(ctx: Context) -> Result<Vec<Box<RawValue>>> {
@@ -59,6 +65,14 @@ async fn two_waits(ctx: Context) -> Result<(u32, u32)> {
     let older = ctx.wait_external_event("number");
     let newer = ctx.wait_external_event("number");
     ctx.task_all((older, newer)).await
+}
+
+/// Waits for as many events as its input says, each of another name, and returns their payloads.
+#[orchestrator("Many")]
+async fn many(ctx: Context) -> Result<Vec<Box<RawValue>>> {
+    let count: usize = ctx.input()?;
+    let waits: Vec<_> = (0..count).map(|number| ctx.wait_external_event(&format!("Event-{number}"))).collect();
+    ctx.task_all(waits).await
 }
 
 #[orchestrator("Versioned")]

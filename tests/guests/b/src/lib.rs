@@ -32,9 +32,3 @@ async fn successor(ctx: Context) -> Result<String> {
 fn which() -> &'static str {
     "B"
 }
-
-/// Module A has none of this name.
-#[activity("OnlyOfB")]
-fn only_of_b() -> &'static str {
-    "B"
-}

@@ -1,187 +1,26 @@
-//! The same promises in the obvious way, for tests: a few maps behind one lock. Nothing outlives the process.
+//! What the maps hold, and what a write does to them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::future::ready;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::convert::Infallible;
+use std::ops::Bound;
+use std::sync::Arc;
 
-use super::*;
+use crate::limits;
+use crate::store::*;
 
-/// A write takes effect inside `submit`, and is answered on a thread that does nothing else.
-pub struct Memory {
-    state: Mutex<State>,
-    answers: mpsc::Sender<Answer>,
-}
-
-type Answer = (OnDurable, Result<(), StoreError>);
-
-impl Default for Memory {
-    fn default() -> Self {
-        let (answers, queue) = mpsc::channel::<Answer>();
-        std::thread::spawn(move || queue.into_iter().for_each(|(on_durable, outcome)| on_durable(outcome)));
-        Memory { state: Mutex::default(), answers }
-    }
-}
-
-impl Memory {
-    pub fn new() -> Self {
-        Memory::default()
-    }
-
-    /// The next write that nothing else is wrong with fails like this, without effect. `Poisoned` stays, as it does on a disk.
-    pub fn fail_next(&self, error: StoreError) {
-        self.state().faults.push_back(error);
-    }
-
-    /// Forgets the faults that were to come: one whose write is refused is kept for the next.
-    pub fn fail_no_more(&self) {
-        self.state().faults.clear();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every call but `submit`: at once, unless the store is lost.
-    fn now<T: Send + 'static>(&self, work: impl FnOnce(&mut State) -> T) -> StoreFuture<'_, T> {
-        self.attempt(|state| Ok(work(state)))
-    }
-
-    fn attempt<T: Send + 'static>(&self, work: impl FnOnce(&mut State) -> Result<T, StoreError>) -> StoreFuture<'_, T> {
-        let mut state = self.state();
-        let outcome = state.check().and_then(|()| work(&mut state));
-        Box::pin(ready(outcome))
-    }
-}
-
-impl Store for Memory {
-    fn acquire<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, Vec<Lease>> {
-        self.now(|state| state.acquire(owner))
-    }
-
-    fn release<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, ()> {
-        self.now(|state| state.release(leases))
-    }
-
-    fn reserve(&self, count: u64) -> StoreFuture<'_, u64> {
-        self.now(|state| {
-            let first = state.reserved + 1;
-            state.reserved += count;
-            first
-        })
-    }
-
-    fn deploy(&self, module: Module) -> StoreFuture<'_, ()> {
-        self.now(|state| state.deploy(module))
-    }
-
-    fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
-        self.now(|state| state.modules.iter().rev().map(|(info, _)| info.clone()).collect())
-    }
-
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
-        self.attempt(|state| state.delete_module(digest))
-    }
-
-    fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
-        self.now(|state| {
-            let module = state.modules.iter().find(|(info, _)| info.digest == digest);
-            module.map(|(_, bytes)| bytes.to_vec())
-        })
-    }
-
-    fn submit(&self, write: Write, on_durable: OnDurable) {
-        let mut state = self.state();
-        let outcome = state.write(write);
-        // Under the lock: answers come in the order of the writes.
-        self.answers.send((on_durable, outcome)).expect("the answering thread lives as long as the store");
-    }
-
-    fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>> {
-        self.now(|state| state.by_id(id).map(|kept| kept.instance.clone()))
-    }
-
-    fn snapshot<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Snapshot>> {
-        self.now(|state| {
-            let kept = state.by_id(id)?;
-            Some(Snapshot {
-                instance: kept.instance.clone(),
-                first: kept.history.first().cloned(),
-                last: kept.history.get(1..).and_then(<[String]>::last).cloned(),
-                unread: if kept.history.is_empty() { state.messages(kept.instance.key) } else { Vec::new() },
-            })
-        })
-    }
-
-    fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>> {
-        self.now(|state| {
-            let kept = state.instances.get(&key)?;
-            Some(Loaded { instance: kept.instance.clone(), history: kept.history.clone(), unread: state.messages(key) })
-        })
-    }
-
-    fn list(&self, filter: Filter) -> StoreFuture<'_, Page> {
-        self.now(|state| state.list(&filter))
-    }
-
-    fn unread(&self) -> StoreFuture<'_, Vec<UnreadInstance>> {
-        self.now(|state| {
-            let keys: BTreeSet<_> = state.inbox.values().map(|(key, _)| *key).collect();
-            let instance = |key: InstanceKey| UnreadInstance { key, id: state.instances[&key].instance.id.clone() };
-            keys.into_iter().map(instance).collect()
-        })
-    }
-
-    fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>> {
-        self.now(|state| state.instances.values().flat_map(Kept::open_activities).collect())
-    }
-
-    fn outbox(&self) -> StoreFuture<'_, Vec<Sent>> {
-        self.now(|state| state.outbox.values().cloned().collect())
-    }
-
-    fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
-        self.now(|state| {
-            let due = |instance: &Instance| {
-                let due = instance.due.filter(|_| instance.parked.is_none())?;
-                Some(Due { due, key: instance.key, id: instance.id.clone() })
-            };
-            let mut found: Vec<Due> = state.instances.values().filter_map(|kept| due(&kept.instance)).collect();
-            found.retain(|found| after.is_none_or(|after| (found.due, found.key) > after));
-            found.sort_by_key(|found| (found.due, found.key));
-            found.truncate(limit);
-            found
-        })
-    }
-
-    fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
-        self.now(|state| {
-            let mut found: Vec<Ended> = state.ended().collect();
-            found.sort_by_key(|found| (found.ended, found.key));
-            found.truncate(limit);
-            found
-        })
-    }
-
-    fn count_ended(&self) -> StoreFuture<'_, u64> {
-        self.now(|state| state.ended().count() as u64)
-    }
-
-    fn poisoned(&self) -> Option<Arc<str>> {
-        self.state().poisoned.clone()
-    }
-}
-
-struct State {
+pub(super) struct State {
     partitions: Vec<Partition>,
-    reserved: u64,
+    pub reserved: u64,
     /// In the order of deployment.
-    modules: Vec<(ModuleInfo, Arc<[u8]>)>,
-    instances: BTreeMap<InstanceKey, Kept>,
+    pub modules: Vec<(ModuleInfo, Arc<[u8]>)>,
+    pub instances: BTreeMap<InstanceKey, Kept>,
     ids: HashMap<String, InstanceKey>,
-    inbox: BTreeMap<u64, (InstanceKey, StoredMessage)>,
-    outbox: BTreeMap<u64, Sent>,
-    faults: VecDeque<StoreError>,
-    poisoned: Option<Arc<str>>,
+    pub inbox: BTreeMap<u64, (InstanceKey, StoredMessage)>,
+    pub outbox: BTreeMap<u64, Sent>,
+    /// By the id of an instance, which may be gone, and the key of the request.
+    requests: BTreeMap<(String, String), Remembered>,
+    pub faults: VecDeque<StoreError>,
+    pub poisoned: Option<Arc<str>>,
 }
 
 #[derive(Clone, Default)]
@@ -190,14 +29,14 @@ struct Partition {
     epoch: u64,
 }
 
-struct Kept {
-    instance: Instance,
-    history: Vec<String>,
+pub(super) struct Kept {
+    pub instance: Instance,
+    pub history: Vec<String>,
     activities: BTreeMap<u32, NewActivity>,
 }
 
 impl Kept {
-    fn open_activities(&self) -> impl Iterator<Item = Activity> {
+    pub fn open_activities(&self) -> impl Iterator<Item = Activity> {
         self.activities.values().map(|activity| Activity {
             key: self.instance.key,
             instance_id: self.instance.id.clone(),
@@ -222,6 +61,7 @@ impl Default for State {
             ids: HashMap::new(),
             inbox: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            requests: BTreeMap::new(),
             faults: VecDeque::new(),
             poisoned: None,
         }
@@ -229,11 +69,11 @@ impl Default for State {
 }
 
 impl State {
-    fn check(&self) -> Result<(), StoreError> {
+    pub fn check(&self) -> Result<(), StoreError> {
         self.poisoned.clone().map_or(Ok(()), |reason| Err(StoreError::Poisoned(reason)))
     }
 
-    fn acquire(&mut self, owner: &str) -> Vec<Lease> {
+    pub fn acquire(&mut self, owner: &str) -> Vec<Lease> {
         let mut leases = Vec::new();
         for (number, partition) in (0..).zip(&mut self.partitions) {
             if partition.owner.as_deref().is_none_or(|holder| holder == owner) {
@@ -245,7 +85,7 @@ impl State {
         leases
     }
 
-    fn release(&mut self, leases: &[Lease]) {
+    pub fn release(&mut self, leases: &[Lease]) {
         for lease in leases {
             if self.fence(*lease).is_ok() {
                 let partition = &mut self.partitions[lease.partition as usize];
@@ -262,7 +102,7 @@ impl State {
         }
     }
 
-    fn deploy(&mut self, module: Module) {
+    pub fn deploy(&mut self, module: Module) {
         let deployment = self.modules.last().map_or(0, |(info, _)| info.deployment) + 1;
         let known = self.modules.iter().position(|(info, _)| info.digest == module.digest);
         let entry = match known {
@@ -285,7 +125,7 @@ impl State {
         self.modules.push(entry);
     }
 
-    fn delete_module(&mut self, digest: &str) -> Result<u64, StoreError> {
+    pub fn delete_module(&mut self, digest: &str) -> Result<u64, StoreError> {
         let place = self.modules.iter().position(|(info, _)| info.digest == digest).ok_or(StoreError::Missing)?;
         let needs_it = |instance: &&Instance| {
             instance.module == digest && (!instance.status.is_final() || instance.status == RuntimeStatus::Failed)
@@ -297,7 +137,7 @@ impl State {
         Ok(needed)
     }
 
-    fn write(&mut self, write: Write) -> Result<(), StoreError> {
+    pub fn write(&mut self, write: Write) -> Result<(), StoreError> {
         self.check()?;
         self.fence(write.lease)?;
         self.check_change(write.key, &write.change)?;
@@ -313,7 +153,8 @@ impl State {
     /// All that can be wrong is found before anything is changed.
     fn check_change(&self, key: InstanceKey, change: &Change) -> Result<(), StoreError> {
         match change {
-            Change::Create { instance, replaces, message, sent } => {
+            Change::Create { instance, replaces, message, sent, once } => {
+                self.check_once(&instance.id, once.as_ref(), message.at)?;
                 let holder = self.ids.get(&instance.id).copied();
                 let taken = self.instances.contains_key(&key) && holder != Some(key);
                 if taken || holder.is_some() && holder != *replaces {
@@ -324,8 +165,8 @@ impl State {
                 }
                 self.check_sent(*sent)
             }
-            Change::Accept { message, sent } => {
-                self.get(key)?;
+            Change::Accept { message, sent, once } => {
+                self.check_once(&self.get(key)?.instance.id, once.as_ref(), message.at)?;
                 if self.inbox.contains_key(&message.seq) {
                     return Err(StoreError::Conflict);
                 }
@@ -335,6 +176,11 @@ impl State {
             Change::Discard { sent } => self.check_sent(Some(*sent)),
             Change::Park { .. } | Change::Remove => self.get(key).map(drop),
         }
+    }
+
+    fn check_once(&self, id: &str, once: Option<&Once>, at: Timestamp) -> Result<(), StoreError> {
+        let before = once.and_then(|once| self.remembered(id, &once.key));
+        if before.is_some_and(|before| before.until > at) { Err(StoreError::Repeated) } else { Ok(()) }
     }
 
     fn check_sent(&self, sent: Option<u64>) -> Result<(), StoreError> {
@@ -361,11 +207,13 @@ impl State {
 
     fn apply(&mut self, key: InstanceKey, change: Change) -> Result<(), StoreError> {
         match change {
-            Change::Create { instance, replaces, message, sent } => {
+            Change::Create { instance, replaces, message, sent, once } => {
+                self.remember(instance.id.clone(), once, &message);
                 self.create(key, instance, replaces, message);
                 self.delivered(sent);
             }
-            Change::Accept { message, sent } => {
+            Change::Accept { message, sent, once } => {
+                self.remember(self.get(key)?.instance.id.clone(), once, &message);
                 self.inbox.insert(message.seq, (key, message));
                 self.delivered(sent);
             }
@@ -375,6 +223,18 @@ impl State {
             Change::Remove => self.remove(key),
         }
         Ok(())
+    }
+
+    /// What has expired by the time of the message goes, and of too many those that expire first.
+    fn remember(&mut self, id: String, once: Option<Once>, message: &StoredMessage) {
+        let Some(Once { key, request, until }) = once else { return };
+        self.requests.insert((id, key), Remembered { request, seq: message.seq, until });
+        self.requests.retain(|_, remembered| remembered.until > message.at);
+        while self.requests.len() as u64 > limits::REMEMBERED_REQUESTS {
+            let first = self.requests.iter().min_by_key(|(_, remembered)| remembered.until);
+            let Some(first) = first.map(|(name, _)| name.clone()) else { return };
+            self.requests.remove(&first);
+        }
     }
 
     fn delivered(&mut self, sent: Option<u64>) {
@@ -402,6 +262,7 @@ impl State {
             parked: None,
             due: None,
             ended: None,
+            waiting: Some(BTreeSet::new()),
         };
         self.instances.insert(key, Kept { instance, history: Vec::new(), activities: BTreeMap::new() });
         self.inbox.insert(message.seq, (key, message));
@@ -425,6 +286,7 @@ impl State {
         instance.updated = turn.updated;
         instance.due = turn.due.filter(|_| !is_final);
         instance.ended = is_final.then_some(turn.updated);
+        instance.waiting = if is_final { Some(BTreeSet::new()) } else { turn.waiting };
         instance.parked = None;
         instance.custom_status = turn.custom_status.or(instance.custom_status.take());
         if let Some(module) = turn.module {
@@ -461,34 +323,35 @@ impl State {
         self.instances.get_mut(&key).ok_or(StoreError::Missing)
     }
 
-    fn by_id(&self, id: &str) -> Option<&Kept> {
+    pub fn by_id(&self, id: &str) -> Option<&Kept> {
         self.ids.get(id).and_then(|key| self.instances.get(key))
     }
 
-    fn messages(&self, key: InstanceKey) -> Vec<StoredMessage> {
+    pub fn remembered(&self, id: &str, key: &str) -> Option<Remembered> {
+        self.requests.get(&(id.to_owned(), key.to_owned())).cloned()
+    }
+
+    pub fn messages(&self, key: InstanceKey) -> Vec<StoredMessage> {
         self.inbox.values().filter(|(owner, _)| *owner == key).map(|(_, message)| message.clone()).collect()
     }
 
-    fn ended(&self) -> impl Iterator<Item = Ended> {
+    pub fn ended(&self) -> impl Iterator<Item = Ended> {
         self.instances.values().filter_map(|Kept { instance, .. }| {
             Some(Ended { ended: instance.ended?, key: instance.key, id: instance.id.clone() })
         })
     }
 
-    fn list(&self, filter: &Filter) -> Page {
-        let wanted = |instance: &&Instance| {
-            filter.after.is_none_or(|after| instance.key > after)
-                && filter.id_prefix.as_ref().is_none_or(|prefix| instance.id.starts_with(prefix))
-                && filter.name.as_ref().is_none_or(|name| instance.name == *name)
-                && (filter.statuses.is_empty() || filter.statuses.contains(&instance.status))
-                && filter.created_from.is_none_or(|from| instance.created >= from)
-                && filter.created_to.is_none_or(|to| instance.created <= to)
+    pub fn list(&self, filter: &Filter) -> Page {
+        let wanted = |instance: &Instance| {
+            let waits = |name| instance.waiting.as_ref().is_none_or(|names| names.contains(name));
+            filter.admits(&instance.id, &instance.name, instance.status, instance.created)
+                && filter.waiting_for.as_ref().is_none_or(waits)
         };
-        let mut found = self.instances.values().map(|kept| &kept.instance).filter(wanted).cloned();
-        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        let instances: Vec<_> = found.by_ref().take(limit).collect();
-        let next = found.next().and(instances.last()).map(|instance| instance.key);
-        Page { instances, next }
+        let after = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.instances.range((after, Bound::Unbounded)).map(|(key, kept)| (*key, wanted(&kept.instance)));
+        let Ok(Walk { keys, next }) = filter.walk(rows.map(Ok::<_, Infallible>));
+        let instances = keys.iter().filter_map(|key| self.instances.get(key)).map(|kept| kept.instance.clone());
+        Page { instances: instances.collect(), next }
     }
 }
 
