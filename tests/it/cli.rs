@@ -166,6 +166,8 @@ fn list_shows_what_is_asked_for() {
     assert_eq!(ids(&["--name", "W"]), "order-1 order-2 other-1");
     assert_eq!(ids(&["--status", "completed,Failed"]), "order-2 order-4");
     assert_eq!(ids(&["--status", "Running", "--prefix", "order-", "--name", "W"]), "order-1");
+    assert_eq!(ids(&["--waiting-for", "GO"]), "order-1 other-1");
+    assert_eq!(ids(&["--waiting-for", "Approval", "--prefix", "order-"]), "order-3");
     assert_eq!(ids(&["--prefix", "nothing"]), "");
 
     let table = ask(&host, &["list", "--top", "2"]);

@@ -251,6 +251,8 @@ fn a_rewind_reaches_the_child_whose_failure_it_was() {
         host.kill_and_restart();
 
         accepted(&host.control(&id, "rewind", ""));
+        // Until its parent's message arrives it is as it was.
+        tests::until("the child completes", || (status(&host, "kid") == "Completed").then_some(()));
         assert_eq!(host.output("kid"), "charged", "{residency}");
         assert_eq!(endpoint.requests().len(), 6, "the second attempt succeeds");
         host.waits_for_timers(&id, 1);

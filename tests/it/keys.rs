@@ -87,7 +87,8 @@ fn a_key_that_is_bound_to_orchestrators_sees_no_others() {
     let key = host.key(&["create", "bound", "--orchestrator", "Ech*"]);
     let ask = |method: &str, path: &str| send(&host, method, &format!("{BASE}/{path}"), &[("x-functions-key", &key)]);
     assert_eq!(ask("GET", &format!("instances/{mine}")).status, 200);
-    assert_eq!(ask("POST", "orchestrators/Echo").status, 202);
+    let started = ask("POST", "orchestrators/Echo").json()["id"].as_str().unwrap().to_owned();
+    tests::until("it ends", || (ask("GET", &format!("instances/{started}")).status == 200).then_some(()));
     assert_eq!(ask("POST", "orchestrators/BudgetApproval").status, 403);
     for (method, tail) in [
         ("GET", ""),

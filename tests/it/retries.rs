@@ -131,15 +131,15 @@ fn an_activity_that_nobody_waits_for_is_stopped_though_it_spins() {
 #[test]
 fn an_endpoint_that_takes_too_long_is_left_and_asked_again() {
     let endpoint = Endpoint::start(|request| {
-        let delay = if request.header("fermata-attempt") == Some("1") { 1_500 } else { 0 };
+        let delay = if request.header("fermata-attempt") == Some("1") { 2_500 } else { 0 };
         Answer::new(200, "\"in time\"").after(Duration::from_millis(delay))
     });
     let host = served(&endpoint, &[]);
-    let call = json!({"activity": "Remote", "input": null, "attempts": 3, "interval": 5, "each": 400});
+    let call = json!({"activity": "Remote", "input": null, "attempts": 3, "interval": 5, "each": 800});
     let (output, failed) = call_within(&host, call);
     assert_eq!(output, json!({"ok": "in time"}));
     assert_eq!((failed.len(), endpoint.requests().len()), (1, 2));
-    assert!(failed[0]["Reason"].as_str().unwrap().contains("did not answer within 0.4 s"), "{failed:?}");
+    assert!(failed[0]["Reason"].as_str().unwrap().contains("did not answer within 0.8 s"), "{failed:?}");
     tests::until("the endpoint finds the connection closed", || (endpoint.hung_up() == 1).then_some(()));
 }
 
@@ -153,7 +153,8 @@ fn the_time_for_all_attempts_ends_the_one_under_way_and_no_other_begins() {
         let (output, failed) = call_within(&host, call.clone());
         assert_eq!((&output["kind"], failed.len()), (&json!("timeout"), 1), "{activity}: {output}");
         // Two have their time, the third has what is left; or there is nothing left for it.
-        call["each"] = json!(250);
+        call["each"] = json!(600);
+        call["whole"] = json!(1_500);
         let (output, failed) = call_within(&host, call);
         assert_eq!(output["kind"], "timeout", "{activity}: {output}");
         assert!((2..=3).contains(&failed.len()), "{activity}: {failed:?}");
@@ -165,7 +166,7 @@ fn what_fails_is_tried_again_only_within_the_time_for_all_attempts() {
     let endpoint = Endpoint::start(|_| Answer::new(500, "{\"errorType\":\"NotYet\"}"));
     let host = served(&endpoint, &[]);
     for activity in ["FailUntil", "Remote"] {
-        let call = json!({"activity": activity, "input": 99, "attempts": 20, "interval": 300, "whole": 1_000});
+        let call = json!({"activity": activity, "input": 99, "attempts": 20, "interval": 500, "whole": 2_000});
         let (output, failed) = call_within(&host, call);
         assert_eq!(output["type"], "NotYet", "the failure is that of the last attempt: {output}");
         assert!((2..=4).contains(&failed.len()), "{activity}: {failed:?}");
@@ -202,7 +203,10 @@ fn an_activity_is_served_by_the_callers_module_or_by_the_newest_as_the_operator_
         assert_eq!(call("Which"), "A", "there is no other module");
         assert_eq!(host.put("/modules", &guest_bytes("test-guest-b")).status, 201);
         assert_eq!(call("Which"), expected, "{said:?}");
-        assert_eq!(call("OnlyOfB"), "B", "the caller's does not have it");
+        assert_eq!(host.put("/modules", &guest_bytes("new-building-permit")).status, 201);
+        let input = json!({"activity": "IssueBuildingPermit", "input": "app-1", "attempts": 1, "interval": 1});
+        let permit = host.output(&host.start("CallWithin", &input.to_string()));
+        assert!(permit.to_string().contains("app-1"), "the caller's module does not have it: {permit}");
         assert_eq!(host.put("/modules", &guest_bytes("test-guest-a")).status, 200);
         assert_eq!(call("Which"), "A", "it is the newest again");
     }
