@@ -4,6 +4,8 @@ mod activities;
 mod buffering;
 mod children;
 mod cli;
+mod clients;
+mod conformance;
 mod control;
 mod durability;
 mod errors;

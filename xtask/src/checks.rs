@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::guests;
 use crate::project::{self, cargo};
+use crate::{clients, guests};
 
 pub fn run(rest: &[String]) -> Result<()> {
     let everything = rest.is_empty();
@@ -14,6 +14,7 @@ pub fn run(rest: &[String]) -> Result<()> {
         project::run(cargo().args(["fmt", "--all", "--check"]))?;
     }
     guests::build_all()?;
+    clients::install()?;
     if everything {
         project::run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     }

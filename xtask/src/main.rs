@@ -2,6 +2,7 @@
 
 mod bench;
 mod checks;
+mod clients;
 mod demo;
 mod guests;
 mod project;
@@ -31,6 +32,8 @@ enum Command {
     },
     /// Builds every guest to target/guests/<package>.wasm
     Guests,
+    /// Installs the clients of Durable Functions that the tests drive a host with, where they are not installed yet
+    Clients,
     /// Measures a release build; `cargo xtask bench --help` lists what and how
     #[command(disable_help_flag = true)]
     Bench {
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo { check } => demo::run(check),
         Command::Test { rest } => checks::run(&rest),
         Command::Guests => guests::build_all().map(drop),
+        Command::Clients => clients::install(),
         Command::Bench { rest } => bench::run(&rest),
     }
 }
