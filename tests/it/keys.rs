@@ -230,6 +230,15 @@ fn the_second_address_needs_no_key() {
     assert_eq!(host.get(&format!("/durabletask/instances/{}", id.as_str().unwrap())).status, 401);
 }
 
+/// What is wrong with a request is said before anything is done.
+#[test]
+fn who_can_not_be_told_where_to_look_starts_nothing() {
+    let host = Fresh::with(|settings| settings.argument("--insecure-no-auth"));
+    let answer = send(&host, "POST", &format!("{BASE}/orchestrators/Echo/e1"), &[("host", "user@host")]);
+    assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("bad-host")));
+    assert_eq!(host.status("e1").status, 404);
+}
+
 #[test]
 fn links_lead_to_the_public_address() {
     let behind = |settings: tests::Settings| settings.argument("--trusted-proxy=127.0.0.0/8");

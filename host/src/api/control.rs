@@ -34,9 +34,9 @@ impl Api {
     /// Starts the instance's orchestrator anew with the same input, by default under a new id.
     pub(super) async fn restart(&self, asked: &Asked<'_>) -> Handled {
         let new_id = query::flag(asked.query(), "restartWithNewInstanceId", true)?;
-        let wait = self.wait_of_start(asked)?;
+        let (wait, manner) = (self.wait_of_start(asked)?, self.manner(asked)?);
         let started = self.dispatcher.restart(asked.route.part("instanceId"), new_id).await?;
-        self.started(asked, &started, wait).await
+        self.started(&started, wait, &manner).await
     }
 
     /// Removes an instance that has ended; any with `force=true`.

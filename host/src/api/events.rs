@@ -10,7 +10,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use super::answer::{Handled, empty};
 use super::body::{check_media_type, payload, read};
 use super::error::ApiError;
-use super::query::{self, Show};
+use super::instances::Manner;
+use super::query;
 use super::{Api, Asked};
 use crate::dispatcher::Raised;
 use crate::keys::Scope;
@@ -27,31 +28,36 @@ impl Api {
     /// event.
     pub(super) async fn raise(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
         let (id, event) = (asked.route.part("instanceId"), asked.route.part("eventName"));
-        let (wait, request) = (query::wait(asked.query(), "wait")?, asked.request_key()?);
-        // Who waits is shown the status.
-        wait.map_or(Ok(()), |_| asked.caller.check(Scope::Read))?;
+        let request = asked.request_key()?;
+        let wait = query::wait(asked.query(), "wait")?;
+        let wait = wait.map(|wait| self.shows_status(asked).map(|manner| (wait, manner))).transpose()?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let input = match input(asked, &body, event) {
             Ok(input) => input,
             Err(bad_event) => return Err(self.refuse(id, bad_event).await?),
         };
-        let raised = match (request, wait) {
+        let raised = match (request, &wait) {
             (Some(request), _) => self.dispatcher.raise_once(id, event, input, request).await?,
             (None, Some(_)) => self.dispatcher.raise_and_wait(id, event, input).await?,
             (None, None) => Raised { seq: self.dispatcher.raise(id, event, input).await?, taking: None },
         };
         let seq = raised.seq;
         let mut answer = match wait {
-            Some(wait) => self.when_taken(asked, raised, wait).await?,
+            Some((wait, manner)) => self.when_taken(id, raised, wait, &manner).await?,
             None => empty(StatusCode::ACCEPTED),
         };
         answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
         Ok(answer)
     }
 
+    /// Who waits is shown the status, and must be one who may read it.
+    fn shows_status(&self, asked: &Asked<'_>) -> Result<Manner, ApiError> {
+        asked.caller.check(Scope::Read)?;
+        self.manner(asked)
+    }
+
     /// The status when the turn that took the event is durable, or as it is after this time.
-    async fn when_taken(&self, asked: &Asked<'_>, raised: Raised, wait: Duration) -> Handled {
-        let id = asked.route.part("instanceId");
+    async fn when_taken(&self, id: &str, raised: Raised, wait: Duration, manner: &Manner) -> Handled {
         let taken = async {
             match raised.taking {
                 Some(mut taking) => Ok(taking.taken().await),
@@ -61,7 +67,7 @@ impl Api {
         let taken = tokio::time::timeout(wait, taken).await.unwrap_or(Ok(false))?;
         // It may be gone by now, and the event was accepted all the same.
         let mut answer = match self.dispatcher.view(id, false).await? {
-            Some(view) => self.shown(asked, &view, Show::default())?,
+            Some(view) => manner.shown(&view),
             None => empty(StatusCode::ACCEPTED),
         };
         answer.headers_mut().insert(TAKEN, HeaderValue::from_static(if taken { "true" } else { "false" }));

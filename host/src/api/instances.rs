@@ -12,6 +12,7 @@ use super::answer::{Answer, Handled, JSON, json, whole};
 use super::body::{payload, read};
 use super::endpoint::Call;
 use super::error::ApiError;
+use super::links::Links;
 use super::query::{self, Show};
 use super::wire::{Management, Status};
 use super::{Api, Asked};
@@ -22,10 +23,31 @@ use crate::store::Filter;
 
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
+/// How an instance is shown: all that a request says about that. It is read before anything is done, so that nothing is half done where
+/// it is wrong.
+pub struct Manner {
+    show: Show,
+    links: Links,
+    failed_is_an_error: bool,
+    /// What a link to the same status has as its query.
+    query: String,
+}
+
 impl Api {
+    pub(super) fn manner(&self, asked: &Asked<'_>) -> Result<Manner, ApiError> {
+        let is_status = asked.route.call == Call::Status;
+        Ok(Manner {
+            show: if is_status { Show::parse(asked.query())? } else { Show::default() },
+            links: self.links(asked)?,
+            failed_is_an_error: query::flag(asked.query(), "returnInternalServerErrorOnFailure", false)?,
+            query: if is_status { query::without_key(asked.query()) } else { String::new() },
+        })
+    }
+
     /// Durable on return. The media type is not looked at: clients send JSON under many names.
     pub(super) async fn start(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
         let wait = self.wait_of_start(asked).map_err(ApiError::of_start)?;
+        let manner = self.manner(asked).map_err(ApiError::of_start)?;
         let request = asked.request_key().map_err(ApiError::of_start)?;
         let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
         let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
@@ -34,7 +56,7 @@ impl Api {
             Some(request) => self.dispatcher.start_once(name, id, input, request).await?,
             None => self.dispatcher.start(name, id, input).await?,
         };
-        self.started(asked, &started, wait).await
+        self.started(&started, wait, &manner).await
     }
 
     /// Who waits for an output must be one who may read it.
@@ -45,49 +67,29 @@ impl Api {
     }
 
     /// Where to go with an instance that was started; or how it ended, where that is waited for and comes in time.
-    pub(super) async fn started(&self, asked: &Asked<'_>, started: &Started, wait: Option<Duration>) -> Handled {
+    pub(super) async fn started(&self, started: &Started, wait: Option<Duration>, manner: &Manner) -> Handled {
         if let Some(wait) = wait
             && let Some(ended) = self.when_ended(&started.id, wait).await?.filter(|view| view.status.is_final())
         {
-            return match &ended.output {
-                Some(Output::Result(output)) => Ok(whole(StatusCode::OK, JSON, output.as_str().to_owned())),
-                _ => self.shown(asked, &ended, Show::default()),
-            };
+            return Ok(match &ended.output {
+                Some(Output::Result(output)) => whole(StatusCode::OK, JSON, output.as_str().to_owned()),
+                _ => manner.shown(&ended),
+            });
         }
-        let links = self.links(asked)?;
-        let url = links.instance(&started.id);
-        let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url, &links));
-        look_at(&mut answer, &format!("{url}{}", links.key_after(false)), 10);
+        let url = manner.links.instance(&started.id);
+        let mut answer = json(StatusCode::ACCEPTED, &Management::new(&started.id, &url, &manner.links));
+        look_at(&mut answer, &format!("{url}{}", manner.links.key_after(false)), 10);
         Ok(answer)
     }
 
     /// At once, or with `wait` when the instance has ended.
     pub(super) async fn status(&self, asked: &Asked<'_>) -> Handled {
-        let (id, show) = (asked.route.part("instanceId"), Show::parse(asked.query())?);
+        let (id, manner) = (asked.route.part("instanceId"), self.manner(asked)?);
         if let Some(wait) = query::wait(asked.query(), "wait")? {
             self.when_ended(id, wait).await?;
         }
-        match self.dispatcher.view(id, show.history).await? {
-            Some(view) => self.shown(asked, &view, show),
-            None => Err(ApiError::unknown_instance(id)),
-        }
-    }
-
-    /// 202 while the instance goes on, 200 when it has ended.
-    pub(super) fn shown(&self, asked: &Asked<'_>, view: &InstanceView, show: Show) -> Handled {
-        if view.status.is_final() {
-            let failed_is_an_error = query::flag(asked.query(), "returnInternalServerErrorOnFailure", false)?;
-            let is_error = failed_is_an_error && view.status == RuntimeStatus::Failed;
-            let status = if is_error { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-            return Ok(json(status, &Status::new(view, show)));
-        }
-        let mut answer = json(StatusCode::ACCEPTED, &Status::new(view, show));
-        let links = self.links(asked)?;
-        let query = if asked.route.call == Call::Status { query::without_key(asked.query()) } else { String::new() };
-        let joint = if query.is_empty() { "" } else { "?" };
-        let key = links.key_after(!query.is_empty());
-        look_at(&mut answer, &format!("{}{joint}{query}{key}", links.instance(&view.id)), 5);
-        Ok(answer)
+        let view = self.dispatcher.view(id, manner.show.history).await?;
+        Ok(manner.shown(&view.ok_or_else(|| ApiError::unknown_instance(id))?))
     }
 
     /// A page of instances in the order of creation. It ends early where it would become too large.
@@ -117,6 +119,22 @@ impl Api {
             answer.headers_mut().insert(CONTINUATION, token);
         }
         Ok(answer)
+    }
+}
+
+impl Manner {
+    /// 202 while the instance goes on, 200 when it has ended.
+    pub fn shown(&self, view: &InstanceView) -> Answer {
+        if view.status.is_final() {
+            let is_error = self.failed_is_an_error && view.status == RuntimeStatus::Failed;
+            let status = if is_error { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+            return json(status, &Status::new(view, self.show));
+        }
+        let mut answer = json(StatusCode::ACCEPTED, &Status::new(view, self.show));
+        let joint = if self.query.is_empty() { "" } else { "?" };
+        let key = self.links.key_after(!self.query.is_empty());
+        look_at(&mut answer, &format!("{}{joint}{}{key}", self.links.instance(&view.id), self.query), 5);
+        answer
     }
 }
 
