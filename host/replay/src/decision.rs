@@ -123,6 +123,13 @@ pub enum Decision {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attempts: Vec<(TaskId, u32)>,
     },
+    /// A URL was made with which whoever has it may raise this event for this instance, until it expires. The URL itself is not compared on
+    /// replay: the recorded one holds, whatever one would be made now.
+    CallbackUrlMade {
+        event: String,
+        expires: Timestamp,
+        url: String,
+    },
 }
 
 /// What a blocked guest waits for.

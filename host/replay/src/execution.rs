@@ -236,6 +236,14 @@ impl Execution {
         }
     }
 
+    /// What history says that the guest decides next.
+    fn recorded(&self) -> Option<&Decision> {
+        match &self.step {
+            Current::Replaying(step, position) => step.decisions.get(*position),
+            Current::Idle | Current::Live(_) => None,
+        }
+    }
+
     /// Compares a decision with history, or records it; either way it becomes true in the state.
     fn decide(&mut self, decision: Decision) -> Asked<()> {
         match &mut self.step {

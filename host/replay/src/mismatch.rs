@@ -97,6 +97,9 @@ impl From<&Decision> for Ask {
                 "raise event",
                 &[("instance", instance.clone()), ("name", name.clone()), ("input", input.as_str().into())],
             ),
+            Decision::CallbackUrlMade { event, expires, .. } => {
+                Ask::new("make callback url", &[("event", event.clone()), ("expires", micros(expires))])
+            }
             Decision::ContinuedAsNew { input, .. } => Ask::new("continue as new", &[("input", input.as_str().into())]),
             Decision::Undone { from, .. } => Ask::new("rewind", &[("from step", from.to_string())]),
             Decision::Completed { output } => Ask::new("complete", &[("output", output.as_str().into())]),
@@ -119,8 +122,8 @@ fn micros(at: &Timestamp) -> String {
 }
 
 /// Whether a decision made on replay is the recorded one: kind, task, name, input, deadline. A retry policy is not compared: the recorded one
-/// holds. Of a crash, and of a limit that was passed, only the kind is, for the words are the host's. What a guest blocks on is compared
-/// too: the state wakes it for what is recorded, so a guest blocked on something else might never wake.
+/// holds. Of a crash, and of a limit that was passed, only the kind is, for the words are the host's; of a callback URL only what it is
+/// for. What a guest blocks on is compared too: the state wakes it for what is recorded, so a guest blocked on something else might never wake.
 pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
     use Decision::*;
     match (recorded, asked) {
@@ -147,6 +150,9 @@ pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
         ) => n1 == n2 && c1 == c2 && i1.means_the_same(i2),
         (EventSent { instance: c1, name: n1, input: i1 }, EventSent { instance: c2, name: n2, input: i2 }) => {
             c1 == c2 && n1 == n2 && i1.means_the_same(i2)
+        }
+        (CallbackUrlMade { event: e1, expires: x1, .. }, CallbackUrlMade { event: e2, expires: x2, .. }) => {
+            e1 == e2 && x1 == x2
         }
         (ContinuedAsNew { input: i1, .. }, ContinuedAsNew { input: i2, .. }) => i1.means_the_same(i2),
         _ => false,

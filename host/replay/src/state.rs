@@ -250,7 +250,7 @@ impl State {
             }
             Decision::TaskCancelled { task, returned } => self.cancel(*task, returned.is_some()),
             Decision::InstanceStarted { .. } => self.detached += 1,
-            Decision::EventSent { .. } => {}
+            Decision::EventSent { .. } | Decision::CallbackUrlMade { .. } => {}
             Decision::Undone { attempts, .. } => self.begin_open_work_anew(attempts),
             Decision::Blocked { on } => {
                 // Recorded only when nothing that is complete by now satisfies it: later completions alone count.

@@ -89,6 +89,29 @@ impl Execution {
         self.decide(Decision::EventSent { instance: instance.to_owned(), name: name.to_owned(), input })
     }
 
+    // ---- The instance's own events
+
+    /// A URL with which whoever has it may raise this event for this instance, until it expires. On replay it is the recorded one; `make` is
+    /// called for one that is new. Where that fails nothing is recorded.
+    pub fn callback_url<E>(
+        &mut self,
+        event: &str,
+        expires: Timestamp,
+        make: impl FnOnce() -> Result<String, E>,
+    ) -> Asked<Result<String, E>> {
+        let url = match self.recorded() {
+            Some(Decision::CallbackUrlMade { url, .. }) => url.clone(),
+            // History says something else, which is found out below.
+            _ if self.is_replaying() => String::new(),
+            _ => match make() {
+                Ok(url) => url,
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        self.decide(Decision::CallbackUrlMade { event: event.to_owned(), expires, url: url.clone() })?;
+        Ok(Ok(url))
+    }
+
     // ---- Waiting
 
     pub fn poll_task(&mut self, task: TaskId) -> Poll<Asked<Outcome>> {

@@ -52,6 +52,7 @@ fn program() -> impl Strategy<Value = Vec<Stmt>> {
         2 => task().prop_map(Stmt::Peek),
         1 => id().prop_map(|id| Stmt::Start("d", id)),
         1 => Just(Stmt::Raise("other", "A")),
+        1 => (select(&NAMES[..]), due()).prop_map(|(event, expires)| Stmt::Url(event, expires)),
         1 => select(&["1", "2"][..]).prop_map(Stmt::Status),
         1 => select(&["3", "\"done\""][..]).prop_map(Stmt::Return),
         1 => select(&["no", "not"][..]).prop_map(Stmt::Fail),

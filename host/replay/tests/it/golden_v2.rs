@@ -2,7 +2,7 @@
 
 use fermata_replay::{End, OpenKind, Outcome, RetryPolicy, RuntimeStatus, Span, State, Step};
 
-use crate::guest::{Guest, Halt, guest, json, list};
+use crate::guest::{Guest, Halt, guest, json, list, seconds};
 use crate::play::replay;
 
 /// Its name, the history, and the guest that made it.
@@ -15,6 +15,7 @@ const HISTORIES: &[Golden] = &[
     ("retry", include_str!("../golden/history_v2_retry.json"), retry),
     ("child", include_str!("../golden/history_v2_child.json"), child),
     ("sends", include_str!("../golden/history_v2_sends.json"), sends),
+    ("callback", include_str!("../golden/history_v2_callback.json"), callback),
     ("continued", include_str!("../golden/history_v2_continued.json"), generations),
     ("generation", include_str!("../golden/history_v2_generation.json"), generations),
     ("terminated", include_str!("../golden/history_v2_terminated.json"), waits),
@@ -78,6 +79,14 @@ fn sends() -> Guest {
         ctx.start("Audit", Some("audit-7"), "null")?;
         ctx.raise(&audit, "Größe", "\"Grüße\"")?;
         Ok(json("true"))
+    })
+}
+
+fn callback() -> Guest {
+    guest(async |ctx| {
+        let url = ctx.callback_url("Approval", seconds(1_767_830_400.5))?;
+        assert!(url.starts_with("https://fermata.example/callbacks/order-7/Approval?run=1f&"), "{url}");
+        ctx.event("Approval").await
     })
 }
 
@@ -145,6 +154,7 @@ fn version_2_shows_what_it_showed() {
     assert_eq!(output("retry"), "{\"receipt\": \"r-1\"}");
     assert_eq!(output("child"), "[1,7]");
     assert_eq!(output("sends"), "true");
+    assert_eq!(output("callback"), "true");
     assert_eq!(output("generation"), "[2,3]");
     assert_eq!(output("suspended"), "\"yes\"");
     assert_eq!(output("rewound"), "[\"charged\",\"stocked\"]");

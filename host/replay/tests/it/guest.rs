@@ -2,6 +2,7 @@
 //! does; dropping the future evicts it.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -111,6 +112,17 @@ impl Ctx {
 
     pub fn raise(&self, instance: &str, name: &str, input: &str) -> Result<(), Halt> {
         self.ask("raise", name, |execution| execution.raise_event(instance, name, json(input)))
+    }
+
+    /// The URL is what it was asked for; on replay nobody may ask for one to be made.
+    pub fn callback_url(&self, event: &str, expires: Timestamp) -> Result<String, Halt> {
+        let replaying = self.is_replaying();
+        let make = || {
+            assert!(!replaying, "the recorded URL holds");
+            Ok::<_, Infallible>(format!("{event}, until {}", expires.as_millis_f64()))
+        };
+        let made = self.ask("callback", event, |execution| execution.callback_url(event, expires, make))?;
+        Ok(made.unwrap_or_else(|never| match never {}))
     }
 
     pub fn cancel(&self, task: TaskId) -> Result<bool, Halt> {

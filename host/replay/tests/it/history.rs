@@ -209,6 +209,10 @@ impl History {
         self.decide(Decision::EventSent { instance: instance.into(), name: name.into(), input: json(input) })
     }
 
+    pub fn callback_url(self, event: &str, expires: f64, url: &str) -> History {
+        self.decide(Decision::CallbackUrlMade { event: event.into(), expires: seconds(expires), url: url.into() })
+    }
+
     pub fn continued(self, input: &str) -> History {
         self.decide(Decision::ContinuedAsNew { input: json(input), same_module: false })
     }

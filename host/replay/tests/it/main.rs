@@ -15,6 +15,7 @@ mod program;
 mod activities;
 mod all;
 mod any;
+mod callbacks;
 mod cancelling;
 mod children;
 mod controlling;

@@ -27,6 +27,8 @@ pub enum Stmt<S = &'static str> {
     },
     Start(S, Option<S>),
     Raise(S, S),
+    /// A callback URL for this event, that expires at this millisecond. The program does not look at it.
+    Url(S, i64),
     /// Its failure is the program's.
     Get(usize),
     /// Waits for every one, whatever comes; then the first failure in the list is the program's.
@@ -109,6 +111,9 @@ impl Machine {
                 }
                 Stmt::Start(name, instance) => drop(self.ctx.start(name.as_ref(), text(instance), "0")?),
                 Stmt::Raise(instance, name) => self.ctx.raise(instance.as_ref(), name.as_ref(), "0")?,
+                Stmt::Url(event, expires) => {
+                    self.ctx.callback_url(event.as_ref(), Timestamp::from_millis(*expires))?;
+                }
                 Stmt::Get(task) => {
                     for task in self.pick(&[*task]) {
                         let result = self.ctx.get(task).await?;

@@ -72,6 +72,10 @@ impl Ctx {
         told("raise", name, host::raise_event(instance, name, input))
     }
 
+    pub fn callback_url(&self, event: &str, expires: Timestamp) -> Result<String, Halt> {
+        told("callback", event, host::callback_url(event, expires.as_millis_f64()))
+    }
+
     pub fn cancel(&self, task: TaskId) -> Result<bool, Halt> {
         told("cancel", task, host::cancel_task(task))
     }

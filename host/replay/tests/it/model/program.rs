@@ -39,7 +39,7 @@ impl Model {
                         }
                     }
                 }
-                Stmt::Start(..) | Stmt::Raise(..) => self.act(),
+                Stmt::Start(..) | Stmt::Raise(..) | Stmt::Url(..) => self.act(),
                 Stmt::Get(task) => {
                     for task in self.pick(&[*task]) {
                         if let Outcome::Failed(failure) = self.outcome(task)? {
