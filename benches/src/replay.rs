@@ -93,7 +93,7 @@ impl Bench {
         let mut execution = Execution::new(Vec::new());
         execution.push(start(waits + 1));
         (0..waits as u64).for_each(|number| execution.push(event(number + 2)));
-        let mut guest = self.engine.guest(&self.module, ID, execution);
+        let mut guest = self.engine.guest(&self.module, ID, 0, execution);
         let progress = guest.resume([], Timestamp(0));
         ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
         let steps = guest.take_turn().context("there are steps")?.steps;
@@ -103,7 +103,7 @@ impl Bench {
 
     /// A new guest, taken through this history to where it waits.
     fn replay(&self, history: Vec<Step>) -> Result<Guest> {
-        let mut guest = self.engine.guest(&self.module, ID, Execution::new(history));
+        let mut guest = self.engine.guest(&self.module, ID, 0, Execution::new(history));
         let progress = guest.resume([], Timestamp(0));
         ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
         Ok(guest)

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt::{self, Display};
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,9 @@ use crate::join::JoinAll;
 use crate::log::log_methods;
 use crate::table::Kind;
 use crate::{Level, RetryPolicy, Task, Timestamp, When, payload};
+
+/// How long a callback URL is good where nothing else is said.
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What an orchestrator asks the host for. A clone is the same context.
 #[derive(Clone)]
@@ -316,6 +320,50 @@ impl Context {
     /// The SHA-256 of the module that runs, in lower-case hex.
     pub fn module_digest(&self) -> String {
         self.shared.borrow_mut().host.module_digest()
+    }
+
+    /// A URL with which whoever has it may raise this event for this instance, and do nothing else: for a link in a message to a person. It is
+    /// good for seven days; see [`callback_url_until`](Self::callback_url_until) for another time.
+    ///
+    /// Opened in a browser, it shows a page that asks for the answer; a program sends its payload there with `POST`. No key is needed: to
+    /// have the URL is to be allowed, so give it to whom you ask and nobody else. It is good for all generations of the instance, and the
+    /// same on replay.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use fermata_guest::*;
+    /// #[orchestrator("Expense")]
+    /// async fn expense(ctx: Context, what: String) -> Result<&'static str> {
+    ///     let link = ctx.callback_url("Approval");
+    ///     ctx.call_activity::<()>("SendMail", &format!("May we buy {what}? {link}")).await?;
+    ///     let approval = ctx.wait_external_event::<bool>("Approval").timeout(Duration::from_secs(7 * 24 * 3600));
+    ///     Ok(if approval.or_default(false).await? { "bought" } else { "not bought" })
+    /// }
+    ///
+    /// # fn main() {
+    /// let mut run = testing::start("Expense", "a lamp");
+    /// run.complete("SendMail", ());
+    /// let (event, link) = run.callback_urls().remove(0);
+    /// assert_eq!(event, "Approval");
+    /// run.answer(&link, true);
+    /// assert_eq!(run.output::<String>().unwrap(), "bought");
+    /// # run.check_replay();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Where the name is empty or longer than 256 bytes.
+    pub fn callback_url(&self, event: &str) -> String {
+        self.callback_url_until(event, A_WEEK)
+    }
+
+    /// A URL to raise this event with that is good until this moment, or for this time: as [`callback_url`](Self::callback_url).
+    ///
+    /// # Panics
+    /// Where the name is empty or longer than 256 bytes, or the moment is not a number.
+    pub fn callback_url_until(&self, event: &str, expires: impl Into<When>) -> String {
+        let expires = expires.into().resolve(self.current_utc_time());
+        self.shared.borrow_mut().host.callback_url(event, expires)
     }
 
     /// The time of the current step: it stands still while the code runs, and is the same on replay.

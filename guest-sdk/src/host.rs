@@ -29,6 +29,7 @@ pub(crate) trait Host {
     fn execution_id(&mut self) -> String;
     fn orchestrator_name(&mut self) -> String;
     fn module_digest(&mut self) -> String;
+    fn callback_url(&mut self, event: &str, expires: Timestamp) -> String;
     fn current_utc_time(&mut self) -> Timestamp;
     fn new_guid(&mut self) -> String;
     fn is_replaying(&mut self) -> bool;

@@ -141,6 +141,8 @@
 //!   how each ended.
 //! - **What lives long continues as new**: the longer a history, the longer it takes to bring the guest back.
 //!   [`continue_as_new`](Context::continue_as_new) begins an empty one, with the events that were not taken.
+//! - **People answer by a link**: [`callback_url`](Context::callback_url) gives one to send them, which raises one event of this instance,
+//!   and opens as a page with the answers on it.
 //! - **The combinators of the `futures` crate work** and replay exactly: `join!`, `try_join_all`, `FuturesUnordered`. Prefer
 //!   `select_biased!` to `select!`, which picks by chance among what is ready.
 //! - **A payload that does not fit** the type is an [`Error`] at the `.await`, which the orchestrator may catch. As a courtesy to clients

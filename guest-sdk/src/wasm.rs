@@ -167,6 +167,10 @@ impl Host for Imports {
         host::module_digest()
     }
 
+    fn callback_url(&mut self, event: &str, expires: Timestamp) -> String {
+        host::callback_url(event, expires.as_millis())
+    }
+
     fn current_utc_time(&mut self) -> Timestamp {
         Timestamp::from_millis(host::current_utc_time())
     }

@@ -18,12 +18,13 @@
 //! - [`engine`]: WebAssembly: modules, guests, what a guest may call
 //! - `fermata_replay`, a crate of its own: what a message does to an instance, without I/O
 //! - [`store`]: what is durable
-//! - [`keys`], [`name_pattern`]: who may ask what
+//! - [`keys`], [`name_pattern`], [`callback`]: who may ask what
 //! - [`clock`], [`limits`]: the time, and every bound, each in one place
 //!
 //! `docs/architecture.md` walks the way of one event, and says what is absent where.
 
 pub mod api;
+pub mod callback;
 pub mod cli;
 pub mod clock;
 pub mod dispatcher;

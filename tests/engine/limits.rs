@@ -80,9 +80,13 @@ fn a_flood_of_changes_is_stopped_and_leaves_no_more_than_its_limits_allow() {
         ..GuestLimits::default()
     };
     let bench = bench_with(limits);
-    for (flood, most) in
-        [("FloodsTimeouts", 500), ("FloodsRetries", 500), ("FloodsDefaults", 21), ("FloodsErrorTypes", 21)]
-    {
+    for (flood, most) in [
+        ("FloodsTimeouts", 500),
+        ("FloodsRetries", 500),
+        ("FloodsDefaults", 21),
+        ("FloodsErrorTypes", 21),
+        ("FloodsUrls", 70),
+    ] {
         let mut guest = bench.guest(&[], &[start(flood, "null")]);
         let progress = guest.resume([], Timestamp(0));
         assert!(is_recorded(&progress), "{progress:?}");
@@ -118,7 +122,7 @@ fn a_guest_for_which_there_is_no_room_is_tried_again() {
     let guest = || {
         let mut execution = Execution::new(Vec::new());
         execution.push(start("W", "null"));
-        engine.guest(&module, "an-instance", execution)
+        engine.guest(&module, "an-instance", 1, execution)
     };
     let (mut first, mut second) = (guest(), guest());
     assert!(matches!(first.resume([], Timestamp(0)), Progress::Blocked));

@@ -67,7 +67,7 @@ impl Bench {
     fn guest(&self, history: &[Step], messages: &[Message]) -> Guest {
         let mut execution = Execution::new(history.to_vec());
         messages.iter().for_each(|message| execution.push(message.clone()));
-        self.engine.guest(&self.module, "an-instance", execution)
+        self.engine.guest(&self.module, "an-instance", 1, execution)
     }
 
     /// Runs an orchestrator on these messages with one guest for all of them, or a new one for each.

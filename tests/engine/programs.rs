@@ -57,17 +57,17 @@ fn kept(mut owner: Owner, messages: &[Message], evict: bool) -> Owner {
     owner.tick(last.max(Some(Timestamp::from_millis(SPAN))).expect("it is some time"));
     let past = owner.past.iter_mut().flat_map(|(history, _)| history);
     let turns = owner.turns.iter_mut().flat_map(|turn| &mut turn.steps);
-    past.chain(&mut owner.history).chain(turns).for_each(forget_place_of_crash);
+    past.chain(&mut owner.history).chain(turns).for_each(forget_what_differs);
     owner
 }
 
-/// Only wasm tells where in its code a guest did what no program can mean.
-fn forget_place_of_crash(step: &mut Step) {
+/// Only wasm tells where in its code a guest did what no program can mean; and only the engine signs URLs.
+fn forget_what_differs(step: &mut Step) {
     for decision in &mut step.decisions {
-        if let Decision::Failed { failure } = decision
-            && failure.kind == kind::TRAP
-        {
-            failure.details.clear();
+        match decision {
+            Decision::Failed { failure } if failure.kind == kind::TRAP => failure.details.clear(),
+            Decision::CallbackUrlMade { url, .. } => url.clear(),
+            _ => {}
         }
     }
 }
@@ -121,7 +121,7 @@ impl Running for Life {
                 self.alone = Some(alone);
                 return Ok(turn);
             }
-            self.guest = Some(self.bench.engine.guest(&self.bench.module, "an-instance", alone));
+            self.guest = Some(self.bench.engine.guest(&self.bench.module, "an-instance", 1, alone));
         }
         let guest = self.guest.as_mut().expect("it is not alone");
         if self.has_ended {

@@ -2,6 +2,7 @@
 
 mod activities;
 mod buffering;
+mod callbacks;
 mod children;
 mod cli;
 mod clients;

@@ -9,7 +9,8 @@ use crate::project::{root, target_dir};
 
 /// The examples that the demo shows.
 pub const DEMO: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
-const OTHER_EXAMPLES: [&str; 5] = ["phone-verification", "monitor", "fan-out", "saga", "shopping-cart"];
+const OTHER_EXAMPLES: [&str; 6] =
+    ["phone-verification", "monitor", "fan-out", "saga", "shopping-cart", "approval-by-link"];
 const FOR_TESTS: [&str; 3] = ["test-guest-a", "test-guest-b", "test-guest-interpreter"];
 
 /// Builds every guest.

@@ -50,6 +50,7 @@
 //! What keeps the history here, and decides which task is complete, is the core of the host itself.
 
 mod activities;
+mod callbacks;
 mod children;
 mod control;
 mod convert;

@@ -40,6 +40,10 @@ pub(super) fn send(name: &str, instance: &str, payload: &str) -> String {
     format!("send {name} to {instance} {payload}")
 }
 
+pub(super) fn callback(event: &str, expires: Timestamp, now: Timestamp) -> String {
+    format!("callback {event}, expires {}", when(expires, now))
+}
+
 pub(super) fn cancel(task: TaskId) -> String {
     format!("cancel {task}")
 }
@@ -101,6 +105,7 @@ fn decision(decision: &Decision, now: Timestamp) -> String {
         Decision::TaskCancelled { task, .. } => cancel(*task),
         Decision::InstanceStarted { name, instance, input } => start(name, instance, input.as_str()),
         Decision::EventSent { instance, name, input } => send(name, instance, input.as_str()),
+        Decision::CallbackUrlMade { event, expires, .. } => callback(event, instant(*expires), now),
         Decision::Blocked { on: BlockedOn::Task(task) } => format!("await {task}"),
         Decision::Blocked { on: BlockedOn::Any(tasks) } => format!("any of {tasks:?}"),
         Decision::Blocked { on: BlockedOn::All(tasks) } => format!("all of {tasks:?}"),

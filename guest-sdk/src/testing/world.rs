@@ -1,6 +1,7 @@
 //! The native twin of the host's imports: each is a call of [`Execution`], as it is for a guest in wasm.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -248,6 +249,18 @@ impl Host for SharedWorld {
 
     fn module_digest(&mut self) -> String {
         self.borrow().state().module().to_owned()
+    }
+
+    fn callback_url(&mut self, event: &str, expires: Timestamp) -> String {
+        check_name("event", event);
+        let world = &mut *self.borrow_mut();
+        // It leads nowhere, and no host has signed it.
+        let (id, execution, number) = (&world.instance_id, &world.start().execution, world.calls.len());
+        let url = format!("https://fermata.test/callbacks/{id}/{event}?nonce={execution}-{number}");
+        let made = world.execution.callback_url(event, convert::due(expires), || Ok::<_, Infallible>(url));
+        let Ok(url) = world.heard(made);
+        world.record(|now| words::callback(event, expires, now));
+        url
     }
 
     fn current_utc_time(&mut self) -> Timestamp {

@@ -53,14 +53,14 @@ impl Door {
             Door::Local(sites) => return sites.check(head).map(|()| Caller::Anybody),
             Door::Open => return Ok(Caller::Anybody),
         };
-        if route.needs == Needs::Nothing {
+        if matches!(route.needs, Needs::Nothing | Needs::Signature) {
             return Ok(Caller::Anybody);
         }
         let secret = secret(head, route).ok_or_else(ApiError::no_key)?;
         let key = keys::find(&keys, &secret).filter(|key| !key.has_expired(now)).ok_or_else(ApiError::wrong_key)?;
         let caller = Caller::Holder { key: Box::new(key.clone()), secret: secret.into_owned() };
         match route.needs {
-            Needs::Nothing | Needs::AnyKey => {}
+            Needs::Nothing | Needs::Signature | Needs::AnyKey => {}
             Needs::Key(scope) => caller.check(scope)?,
             Needs::UnboundKey(scope) => {
                 caller.check(scope)?;

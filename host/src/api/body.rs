@@ -105,14 +105,20 @@ pub fn check_host(head: &Parts) -> Result<(), ApiError> {
 pub fn check_media_type(head: &Parts) -> Result<(), ApiError> {
     let found = head.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     match found {
-        Some(value) if is_json(value) => Ok(()),
+        Some(value) if is(value, "application/json") => Ok(()),
         _ => Err(ApiError::bad_media_type(found)),
     }
 }
 
-fn is_json(media_type: &str) -> bool {
+/// Whether a browser sends what somebody has filled in.
+pub fn is_form(head: &Parts) -> bool {
+    let found = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    found.is_some_and(|value| is(value, "application/x-www-form-urlencoded"))
+}
+
+fn is(media_type: &str, expected: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    essence.trim().eq_ignore_ascii_case(expected)
 }
 
 #[cfg(test)]
@@ -121,15 +127,16 @@ mod tests {
 
     #[test]
     fn json_with_any_parameters() {
+        const JSON: &str = "application/json";
         for media_type in
             ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;v=1"]
         {
-            assert!(is_json(media_type), "{media_type}");
+            assert!(is(media_type, JSON), "{media_type}");
         }
         for media_type in
             ["", "text/plain", "application/json-patch+json", "text/json", "application/x-www-form-urlencoded"]
         {
-            assert!(!is_json(media_type), "{media_type}");
+            assert!(!is(media_type, JSON), "{media_type}");
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Below {
 pub enum Needs {
     /// Everybody.
     Nothing,
+    /// Whoever has a URL with a signature for just what is asked. No key is looked at: the call looks at the signature.
+    Signature,
     /// Whoever has a key, whatever it is good for.
     AnyKey,
     /// A key with this scope.
@@ -53,6 +55,8 @@ pub enum Call {
     Unpark,
     Export,
     Entities,
+    CallbackPage,
+    AnswerCallback,
     Deploy,
     Modules,
     DeleteModule,
@@ -91,6 +95,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     mounted(Call::Entities, "GET", "entities/{name}/{key}", READ),
     mounted(Call::Entities, "POST", "entities/{name}/{key}", RAISE),
     mounted(Call::Entities, "DELETE", "entities/{name}/{key}", CONTROL),
+    of_host(Call::CallbackPage, "GET", "callbacks/{instanceId}/{eventName}", Needs::Signature),
+    of_host(Call::AnswerCallback, "POST", "callbacks/{instanceId}/{eventName}", Needs::Signature),
     of_host(Call::Modules, "GET", "modules", READ),
     of_host(Call::Deploy, "PUT", "modules", Needs::UnboundKey(Scope::Deploy)),
     of_host(Call::DeleteModule, "DELETE", "modules/{digest}", Needs::UnboundKey(Scope::Deploy)),

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use fermata_replay::{InvalidPayload, RuntimeStatus};
+use fermata_replay::{InvalidPayload, RuntimeStatus, Timestamp};
 use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
 use super::answer::{Answer, json};
+use super::time::Seconds;
 use super::wire::Refusal;
 use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, Reused, StartError};
 use crate::keys::{Key, Scope};
@@ -120,6 +121,33 @@ impl ApiError {
             "key-not-for-this",
             format!("this key is not for the orchestrator {name:?}"),
             "use a key whose --orchestrator patterns cover it",
+        )
+    }
+
+    pub fn callback_invalid() -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "callback-invalid",
+            "this host has not signed a URL for this, or has revoked it",
+            "use the URL as the orchestrator gave it, whole and unchanged",
+        )
+    }
+
+    pub fn callback_used() -> ApiError {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            "callback-used",
+            "this was answered before, in another way",
+            "the first answer counts; ask for another link where that was wrong",
+        )
+    }
+
+    pub fn callback_expired(expired: Timestamp) -> ApiError {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "callback-expired",
+            format!("this URL was good until {}", Seconds(expired)),
+            "only the orchestrator can ask for another one",
         )
     }
 

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::answer::{Handled, empty};
+use super::answer::{Answer, Handled, empty};
 use super::body::{check_media_type, payload, read};
 use super::error::ApiError;
 use super::instances::Manner;
@@ -37,17 +37,16 @@ impl Api {
             Err(bad_event) => return Err(self.refuse(id, bad_event).await?),
         };
         let raised = match (request, &wait) {
-            (Some(request), _) => self.dispatcher.raise_once(id, event, input, request).await?,
+            (Some(request), _) => self.dispatcher.raise_once(id, event, input, request, None).await?,
             (None, Some(_)) => self.dispatcher.raise_and_wait(id, event, input).await?,
             (None, None) => Raised { seq: self.dispatcher.raise(id, event, input).await?, taking: None },
         };
         let seq = raised.seq;
-        let mut answer = match wait {
+        let answer = match wait {
             Some((wait, manner)) => self.when_taken(id, raised, wait, &manner).await?,
             None => empty(StatusCode::ACCEPTED),
         };
-        answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
-        Ok(answer)
+        Ok(accepted(answer, seq))
     }
 
     /// Who waits is shown the status, and must be one who may read it.
@@ -84,7 +83,12 @@ impl Api {
     }
 }
 
-fn input(asked: &Asked<'_>, body: &[u8], event: &str) -> Result<Payload, ApiError> {
+pub(super) fn accepted(mut answer: Answer, seq: u64) -> Answer {
+    answer.headers_mut().insert(SEQUENCE, HeaderValue::from(seq));
+    answer
+}
+
+pub(super) fn input(asked: &Asked<'_>, body: &[u8], event: &str) -> Result<Payload, ApiError> {
     if event.len() > EVENT_NAME_BYTES {
         return Err(ApiError::bad_event_name(EVENT_NAME_BYTES));
     }

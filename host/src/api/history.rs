@@ -25,6 +25,8 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fire_at: Option<Micros>,
     #[serde(skip_serializing_if = "Option::is_none")]
     function_name: Option<&'a str>,
@@ -187,6 +189,10 @@ impl<'a> Events<'a> {
                 input: self.input(input),
                 ..event("EventSent", at)
             },
+            // Who may look at a history may not therefore answer: the URL is not shown.
+            Decision::CallbackUrlMade { event: name, expires, url: _ } => {
+                Event { name: Some(name), expires: Some(Micros(*expires)), ..event("CallbackUrlMade", at) }
+            }
             Decision::Completed { output } => Event {
                 orchestration_status: Some(RuntimeStatus::Completed),
                 result: self.result(Text::Json(output)),
@@ -447,8 +453,10 @@ mod tests {
         };
         let sent = Decision::EventSent { instance: "other".into(), name: "Go".into(), input: text("now") };
         let detached = Decision::InstanceStarted { name: "Log".into(), instance: "log".into(), input: text("in") };
+        let url = "https://secret".into();
+        let callback = Decision::CallbackUrlMade { event: "Go".into(), expires: Timestamp(9), url };
         let steps = [
-            step(1, started(), vec![child(0, "a"), child(1, "b"), child(2, "c"), sent, detached]),
+            step(1, started(), vec![child(0, "a"), child(1, "b"), child(2, "c"), sent, detached, callback]),
             step(2, MessageBody::ChildEnded(ended(0, 1, Outcome::Succeeded(text("out")))), vec![]),
             step(3, MessageBody::ChildEnded(ended(1, 1, failed("no"))), vec![]),
         ];
@@ -458,6 +466,7 @@ mod tests {
                 "SubOrchestrationInstanceCreated,Input:in,InstanceId:c,Name:Child,TaskId:2,Timestamp:1Z",
                 "EventSent,Input:now,InstanceId:other,Name:Go,Timestamp:1Z",
                 "InstanceStarted,FunctionName:Log,Input:in,InstanceId:log,Timestamp:1Z",
+                "CallbackUrlMade,Expires:9Z,Name:Go,Timestamp:1Z",
                 "SubOrchestrationInstanceCompleted,FunctionName:Child,Input:in,InstanceId:a,Result:out,ScheduledTime:1Z,TaskId:0,Timestamp:2Z",
                 "SubOrchestrationInstanceFailed,FunctionName:Child,Input:in,InstanceId:b,Reason:no,ScheduledTime:1Z,TaskId:1,Timestamp:3Z",
             ]

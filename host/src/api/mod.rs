@@ -5,6 +5,7 @@
 //! - [`access`], [`sites`]: who may ask; [`links`]: where links lead
 //! - [`query`]: the parameters; [`body`]: what a client sends, within bounds
 //! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`binding`], [`health`], [`skip`]: the handlers
+//! - [`callbacks`]: where people answer an orchestrator
 //! - [`live`]: answers that wait, and streams
 //! - [`answer`], [`wire`], [`tasks`], [`history`], [`time`]: what answers look like
 //! - [`openapi`]: the document of all this
@@ -18,6 +19,7 @@ mod access;
 mod answer;
 mod binding;
 mod body;
+mod callbacks;
 mod control;
 mod endpoint;
 mod error;
@@ -55,6 +57,7 @@ pub use openapi::document;
 pub use serve::serve;
 pub use sites::Sites;
 
+use crate::callback::Callbacks;
 use crate::dispatcher::{Dispatcher, RequestKey};
 use crate::limits::{HttpLimits, IDEMPOTENCY_KEY_BYTES};
 use crate::store::StoreError;
@@ -68,6 +71,7 @@ use route::Route;
 /// What the handlers share: one for each address that the host listens on.
 pub struct Api {
     pub dispatcher: Arc<Dispatcher>,
+    pub callbacks: Arc<Callbacks>,
     pub limits: HttpLimits,
     pub door: Door,
     pub outside: Outside,
@@ -135,6 +139,8 @@ impl Api {
             Call::PurgeMany => self.purge_many(asked).await,
             Call::Export => self.export(asked).await,
             Call::Entities => Err(ApiError::no_entities()),
+            Call::CallbackPage => self.callback_page(asked).await,
+            Call::AnswerCallback => self.answer_callback(asked, body).await,
             Call::Deploy => self.deploy(asked, body).await,
             Call::Modules => Ok(self.modules()),
             Call::DeleteModule => self.delete_module(asked.route.part("digest")).await,

@@ -16,6 +16,9 @@ pub struct Seconds(pub Timestamp);
 #[derive(Clone, Copy, Default)]
 pub struct Micros(pub Timestamp);
 
+/// An instant to the minute, as people read it: `23 November 2026, 07:01 UTC`.
+pub struct Minute(pub Timestamp);
+
 /// Reads an instant with a time zone and any number of digits after the second up to nine; what is finer than ours is cut.
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_microsecond()))
@@ -60,6 +63,12 @@ impl fmt::Display for Micros {
     }
 }
 
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", civil(self.0).strftime("%-d %B %Y, %H:%M UTC"))
+    }
+}
+
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -84,6 +93,13 @@ mod tests {
         assert_eq!(Micros(Timestamp(1_763_881_262_000_000)).to_string(), "2025-11-23T07:01:02.000000Z");
         assert!(Micros(Timestamp(i64::MAX)).to_string().starts_with("9999-12-30T"));
         assert!(Micros(Timestamp(i64::MIN)).to_string().starts_with("-009999-01-02T"));
+    }
+
+    #[test]
+    fn people_read_minutes() {
+        assert_eq!(Minute(Timestamp(1_763_881_262_999_999)).to_string(), "23 November 2025, 07:01 UTC");
+        assert_eq!(Minute(Timestamp(1_764_547_200_000_000)).to_string(), "1 December 2025, 00:00 UTC");
+        assert!(Minute(Timestamp(i64::MAX)).to_string().starts_with("30 December 9999, "));
     }
 
     #[test]

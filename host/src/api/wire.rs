@@ -256,6 +256,7 @@ mod tests {
     fn view(status: RuntimeStatus, output: Option<Output>) -> InstanceView {
         InstanceView {
             id: "i 1".into(),
+            key: 1,
             name: "Select".into(),
             status,
             created: Timestamp(1_763_881_262_123_456),

@@ -156,7 +156,7 @@ fn replay(
         // Nothing has run yet, or all was undone.
         return Ok(None);
     }
-    match engine.guest(module, id, execution).resume([], Timestamp(i64::MIN)) {
+    match engine.guest(module, id, 0, execution).resume([], Timestamp(i64::MIN)) {
         Progress::Blocked | Progress::Ended(engine::End::Recorded) => Ok(None),
         Progress::Ended(engine::End::Mismatch(mismatch)) => Ok(Some(mismatch)),
         Progress::Ended(engine::End::Abandoned(reason)) => Err(anyhow!("the replay was given up: {reason}")),

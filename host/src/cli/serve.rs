@@ -18,6 +18,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::duration;
 use crate::api::{Api, Door, Outside, Sites};
+use crate::callback::Callbacks;
 use crate::clock::{Clock, SkippingClock, SystemClock};
 use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::Engine;
@@ -83,7 +84,7 @@ pub struct Serve {
     /// A name under which a host without keys may be asked, besides addresses and localhost. May be repeated.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// The host's address for everybody, as in https://fermata.example.org: links lead there.
+    /// The host's address for everybody, as in https://fermata.example.org: links lead there, those too that orchestrators send to people.
     #[arg(long, value_name = "URL", env = "FERMATA_PUBLIC_URL", value_parser = public_url)]
     public_url: Option<String>,
     /// A proxy, or a network of them, that may say where a request was sent to (Forwarded, X-Forwarded-Host, X-Forwarded-Proto). May be
@@ -108,12 +109,13 @@ impl Serve {
         let listener = bind(&addresses).await?;
         let address = listener.local_addr()?;
         let local = self.bind_local().await?;
-        let dispatcher = self.open().await?;
+        let callbacks = self.callbacks(address);
+        let dispatcher = self.open(&callbacks).await?;
         self.deploy(&dispatcher).await?;
-        let mut listeners = vec![(listener, self.api(&dispatcher, address, door))];
+        let mut listeners = vec![(listener, self.api(&dispatcher, &callbacks, address, door))];
         let local_address = local.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some((local, address)) = local.zip(local_address) {
-            listeners.push((local, self.api(&dispatcher, address, Door::Local(self.sites()))));
+            listeners.push((local, self.api(&dispatcher, &callbacks, address, Door::Local(self.sites()))));
         }
         self.banner(&dispatcher, address, local_address, &keys);
         api::serve(listeners, dispatcher, self.limits(), stop.first()).await?;
@@ -152,9 +154,21 @@ impl Serve {
         Sites { names: self.allow_host.iter().cloned().chain(ours).collect() }
     }
 
-    fn api(&self, dispatcher: &Arc<Dispatcher>, listening: SocketAddr, door: Door) -> Api {
+    /// URLs for people lead to where the host listens, unless it has an address for everybody.
+    fn callbacks(&self, listening: SocketAddr) -> Arc<Callbacks> {
+        let origin = self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"));
+        if self.public_url.is_none() && listening.ip().is_unspecified() {
+            tracing::info!(
+                "callback URLs would lead to {origin}, where nobody finds this host: --public-url says where it is"
+            );
+        }
+        Arc::new(Callbacks::new(&self.data, origin))
+    }
+
+    fn api(&self, dispatcher: &Arc<Dispatcher>, callbacks: &Arc<Callbacks>, listening: SocketAddr, door: Door) -> Api {
         let outside = Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() };
-        Api { dispatcher: dispatcher.clone(), limits: self.limits(), door, outside, listening }
+        let (dispatcher, callbacks) = (dispatcher.clone(), callbacks.clone());
+        Api { dispatcher, callbacks, limits: self.limits(), door, outside, listening }
     }
 
     fn limits(&self) -> HttpLimits {
@@ -162,12 +176,13 @@ impl Serve {
         HttpLimits { head_time: client_time, body_time: client_time, ..HttpLimits::default() }
     }
 
-    async fn open(&self) -> Result<Arc<Dispatcher>> {
+    async fn open(&self, callbacks: &Arc<Callbacks>) -> Result<Arc<Dispatcher>> {
         let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
         let retention = Retention { age: self.retain_age, count: self.retain_count };
         let options =
             Options { residency: self.residency, services: self.services()?, retention, ..Options::default() };
-        let engine = Engine::new(GuestLimits::default(), options.guests(), &cache(&self.data)?)
+        let cache = cache(&self.data)?;
+        let engine = Engine::with_callbacks(GuestLimits::default(), options.guests(), &cache, callbacks.clone())
             .map_err(|error| anyhow::anyhow!("the WebAssembly engine can not start: {error:#}"))?;
         let clock: Arc<dyn Clock> =
             if self.skippable_clock { Arc::new(SkippingClock::default()) } else { Arc::new(SystemClock) };

@@ -134,7 +134,7 @@ impl Dispatcher {
             return Ok(Some(Fit::Same));
         }
         let version = loaded.instance.version;
-        let (engine, checked, id) = (self.engine.clone(), module.clone(), instance.id.clone());
+        let (engine, checked, id, key) = (self.engine.clone(), module.clone(), instance.id.clone(), instance.key);
         let check = move || {
             let (history, _) = decode(loaded).map_err(StoreError::Damaged)?;
             let mut execution = Execution::new(history);
@@ -142,7 +142,7 @@ impl Dispatcher {
                 // Nothing has run yet, or a rewind has undone all there was.
                 return Ok(Fit::Fits);
             }
-            let mut guest = engine.guest(&checked, &id, execution);
+            let mut guest = engine.guest(&checked, &id, key, execution);
             Ok(match guest.resume([], Timestamp(i64::MIN)) {
                 Progress::Blocked | Progress::Ended(End::Recorded) => Fit::Fits,
                 Progress::Ended(End::Mismatch(mismatch)) => Fit::Diverges(mismatch),

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::admission::{Admitted, Terms, check_id, closed};
 use super::{Dispatcher, RaiseError, Raised, StartError, Started, lock};
-use crate::store::{Once, StoreError};
+use crate::store::{InstanceKey, Once, StoreError};
 
 /// How long a request is remembered.
 const REMEMBERED: Span = Span(24 * 3_600 * 1_000_000);
@@ -67,13 +67,15 @@ impl Dispatcher {
         starting.await.map_err(|_| closed())?
     }
 
-    /// Raises an external event once for this key, whatever has become of the instance since. Durable on return.
+    /// Raises an external event once for this key, whatever has become of the instance since; with `run` for that very one of the instances
+    /// that have the id. Durable on return.
     pub async fn raise_once(
         self: &Arc<Self>,
         id: &str,
         name: &str,
         input: Payload,
         request: RequestKey,
+        run: Option<InstanceKey>,
     ) -> Result<Raised, RaiseError> {
         let (dispatcher, id, name) = (self.clone(), id.to_owned(), name.to_owned());
         // The client may hang up, and what it began is to be finished all the same.
@@ -81,7 +83,7 @@ impl Dispatcher {
             let text = input.as_str().to_owned();
             let raise = async |once| {
                 let body = MessageBody::EventRaised { name: name.clone(), input };
-                let terms = Terms { taking: true, once: Some(once), ..Terms::default() };
+                let terms = Terms { taking: true, once: Some(once), key: run, ..Terms::default() };
                 let Admitted { seq, durable, taking } = dispatcher.hand_in(&id, &body, &terms).await?;
                 durable.await.map_err(|_| closed())??;
                 Ok::<_, RaiseError>(Raised { seq, taking })

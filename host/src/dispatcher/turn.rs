@@ -206,7 +206,7 @@ impl Dispatcher {
         let module = self.module(&module)?;
         let mut execution = Execution::new(history);
         messages.into_iter().for_each(|message| execution.push(message));
-        Ok(Life::Guest(Box::new(self.engine.guest(&module, &slot.id, execution)), now))
+        Ok(Life::Guest(Box::new(self.engine.guest(&module, &slot.id, slot.key, execution)), now))
     }
 
     /// Commits what a rewind undoes on its own: messages that were applied before are in the inbox again then.

@@ -6,12 +6,14 @@ use fermata_replay::{
 
 use super::Dispatcher;
 use crate::limits;
-use crate::store::{Filter, Instance, Loaded, Page, Snapshot, StoreError, StoredMessage};
+use crate::store::{Filter, Instance, InstanceKey, Loaded, Page, Snapshot, StoreError, StoredMessage};
 
 /// An instance as its owner knows it, durable at the time of reading.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
     pub id: String,
+    /// What tells it from others that have its id before or after it.
+    pub key: InstanceKey,
     pub name: String,
     pub status: RuntimeStatus,
     pub created: Timestamp,
@@ -120,7 +122,7 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
         None => unread_start(&unread)?,
     };
     let output = instance.status.is_final().then(|| output_of(last.as_ref().unwrap_or(&first))).flatten();
-    let Instance { id, name, module, execution, status, created, updated, custom_status, parked, .. } = instance;
+    let Instance { key, id, name, module, execution, status, created, updated, custom_status, parked, .. } = instance;
     let custom_status = custom_status
         .map(|text| Payload::parse(&text).map_err(|error| StoreError::Damaged(error.to_string())))
         .transpose()?;
@@ -129,6 +131,7 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
         .map_or((None, None, 0), |(input, parent, generation)| (Some(input), parent, generation));
     Ok(InstanceView {
         id,
+        key,
         name,
         status,
         created,

@@ -46,12 +46,19 @@ pub enum End {
 }
 
 impl Engine {
-    /// A guest for an execution, which must hold at least the start message; nothing runs yet.
-    pub fn guest(self: &Arc<Self>, module: &Arc<Module>, instance_id: &str, mut execution: Execution) -> Guest {
+    /// A guest for an execution, which must hold at least the start message; nothing runs yet. `key`: what tells the instance from others
+    /// that have its id before or after it.
+    pub fn guest(
+        self: &Arc<Self>,
+        module: &Arc<Module>,
+        instance_id: &str,
+        key: u64,
+        mut execution: Execution,
+    ) -> Guest {
         let start = execution.begin().expect("an execution with a guest has been started");
         let log = GuestLog::gathering(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
         let shared = Arc::new(Mutex::new(Shared { execution, waits: Waits::Nothing, stop: None, metered_step: 0 }));
-        let run = run(self.clone(), module.clone(), instance_id.into(), start, log.clone(), shared.clone());
+        let run = run(self.clone(), module.clone(), instance_id.into(), key, start, log.clone(), shared.clone());
         Guest { run: Box::pin(run), shared, engine: self.clone(), log }
     }
 }
@@ -60,6 +67,7 @@ async fn run(
     engine: Arc<Engine>,
     module: Arc<Module>,
     instance_id: Arc<str>,
+    key: u64,
     start: Start,
     log: GuestLog,
     shared: Arc<Mutex<Shared>>,
@@ -69,6 +77,8 @@ async fn run(
     let wasi = virtual_world(&seed, &clock, &log);
     let role = Role::Orchestrator(Box::new(Orchestrator {
         shared,
+        key,
+        callbacks: engine.callbacks.clone(),
         clock,
         guids: 0,
         step_ticks: engine.ticks(),

@@ -7,10 +7,14 @@ use fermata_replay::{Execution, Failure, Outcome, Payload, RetryPolicy, Span, St
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use super::world::{Role, Waits, World, meter};
+use super::world::{Role, Unable, Waits, World, meter};
+use crate::callback::{Callback, Expiry};
 use crate::limits;
 
 pub const HOST: &str = "fermata:orchestration/host@1.0.0";
+
+/// What a callback URL is counted as besides its names.
+const CALLBACK_URL_BYTES: usize = 256;
 
 /// `failure` of the contract.
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
@@ -157,6 +161,18 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     })?;
     host.func_wrap("module-digest", |mut call: Call<'_>, (): ()| {
         Ok((ask(&mut call, |execution| Ok(execution.state().module().to_owned()))?,))
+    })?;
+    host.func_wrap("callback-url", |mut call: Call<'_>, (event, expires): (String, f64)| {
+        check_name(&call, "an event", &event)?;
+        let expires = instant(expires)?;
+        let instance = call.data().instance_id.clone();
+        // What may be encoded, takes three times the room.
+        spend(&mut call, CALLBACK_URL_BYTES + 3 * (instance.len() + event.len()))?;
+        let (callbacks, run) = call.data_mut().orchestrator().map(|world| (world.callbacks.clone(), world.key))?;
+        let (nonce, until) = (rand::random(), Expiry::at(expires));
+        let callback = Callback { instance: &instance, run, event: &event, nonce, expires: until };
+        let made = ask(&mut call, |execution| execution.callback_url(&event, expires, || callbacks.url(&callback)))?;
+        Ok((made.map_err(|error| Unable(error.into()))?,))
     })?;
     host.func_wrap("current-utc-time", |mut call: Call<'_>, (): ()| {
         Ok((ask(&mut call, |execution| Ok(execution.state().now().as_millis_f64()))?,))

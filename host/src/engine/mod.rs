@@ -28,6 +28,7 @@ pub use guest::{End, Guest, Progress};
 pub use log::Line;
 pub use module::{Admitted, BadModule, Module};
 
+use crate::callback::Callbacks;
 use crate::limits::GuestLimits;
 use epoch::Epoch;
 use world::World;
@@ -37,6 +38,7 @@ pub struct Engine {
     wasm: wasmtime::Engine,
     linker: Linker<World>,
     limits: Arc<GuestLimits>,
+    callbacks: Arc<Callbacks>,
     cache: PathBuf,
     compiled: Mutex<HashMap<String, Arc<Module>>>,
     epoch: Epoch,
@@ -44,8 +46,18 @@ pub struct Engine {
 
 impl Engine {
     /// `guests`: how many may exist at a time. `cache`: the directory for compiled modules; nobody else may write to it, for what lies there is
-    /// run as machine code.
+    /// run as machine code. Callback URLs of its guests lead nowhere: for replays, which make none, and for tests.
     pub fn new(limits: GuestLimits, guests: u32, cache: &Path) -> wasmtime::Result<Arc<Engine>> {
+        Engine::with_callbacks(limits, guests, cache, Arc::new(Callbacks::new(cache, "http://nowhere.invalid")))
+    }
+
+    /// The same, with the callback URLs of a host.
+    pub fn with_callbacks(
+        limits: GuestLimits,
+        guests: u32,
+        cache: &Path,
+        callbacks: Arc<Callbacks>,
+    ) -> wasmtime::Result<Arc<Engine>> {
         let wasm = wasmtime::Engine::new(&settings::config(&limits, guests))?;
         let mut linker = Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -56,6 +68,7 @@ impl Engine {
             wasm,
             linker,
             limits: Arc::new(limits),
+            callbacks,
             compiled: Mutex::default(),
         }))
     }

@@ -10,6 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::log::GuestLog;
 use super::wasi::StepClock;
 use super::{Engine, wasi};
+use crate::callback::Callbacks;
 use crate::limits::GuestLimits;
 
 pub struct World {
@@ -33,6 +34,9 @@ pub enum Role {
 /// The part of an orchestrator's world that the host calls work on.
 pub struct Orchestrator {
     pub shared: Arc<Mutex<Shared>>,
+    /// Tells the instance from others that have its id before or after it.
+    pub key: u64,
+    pub callbacks: Arc<Callbacks>,
     pub clock: StepClock,
     /// How many GUIDs the guest has drawn.
     pub guids: u64,

@@ -59,7 +59,7 @@ async def start_with_a_version_and_within_a_trace(client, binding):
 
 @covers("start_new")
 async def start_refused(client, binding):
-    await raises_with(client.start_new("Nobody"), 'there is no orchestrator named "Nobody"; there are: AskActivity, Call', ", Echo")
+    await raises_with(client.start_new("Nobody"), 'there is no orchestrator named "Nobody"; there are: AskActivity, ', ", Echo")
     await raises_with(client.start_new("Echo", "@no@entity"), "@no@entity")
     await client.start_new("W", "taken")
     # All of the answer becomes the text.

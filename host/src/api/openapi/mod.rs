@@ -55,6 +55,7 @@ pub fn document() -> Value {
                 "functionsKey": { "type": "apiKey", "in": "header", "name": "x-functions-key" },
                 "bearer": { "type": "http", "scheme": "bearer" },
                 "code": { "type": "apiKey", "in": "query", "name": "code" },
+                "signature": { "type": "apiKey", "in": "query", "name": "signature" },
             },
         },
     })
@@ -85,6 +86,7 @@ impl Endpoint {
         }
         match self.needs {
             Needs::Nothing => described["security"] = json!([]),
+            Needs::Signature => described["security"] = json!([{ "signature": [] }]),
             Needs::AnyKey => described["x-fermata-scope"] = json!("any"),
             Needs::Key(scope) => described["x-fermata-scope"] = json!(scope),
             Needs::UnboundKey(scope) => {
@@ -123,7 +125,8 @@ impl Endpoint {
             answers.insert(answer.status.to_string(), answer.described(schemas));
         }
         let reads_a_body = operation.body.is_some();
-        let keyed = self.needs != Needs::Nothing;
+        let permitted = self.needs != Needs::Nothing;
+        let keyed = permitted && self.needs != Needs::Signature;
         for (status, why, may_be) in [
             (400, "What was sent is wrong; the body says what.", true),
             (401, "The host needs a key, and there is none, or a wrong one.", keyed),
@@ -132,17 +135,24 @@ impl Endpoint {
                 "The key is not good for this; or, where the host needs none, the request is from another site's page.",
                 true,
             ),
-            (404, "There is no such thing.", keyed),
+            (404, "There is no such thing.", permitted),
             (408, "The body came too slowly.", reads_a_body),
             (413, "The body is too large.", reads_a_body),
-            (429, "The host has more to do than it can hold.", keyed),
-            (500, "A bug of the host, or damaged data.", keyed),
+            (429, "The host has more to do than it can hold.", permitted),
+            (500, "A bug of the host, or damaged data.", permitted),
             (503, "Nothing was kept, or it is not known whether something was: the body says which.", true),
         ] {
             if may_be && !answers.contains_key(&status.to_string()) {
                 let refusal = json!({ "schema": schemas.subschema_for::<Refusal>() });
                 let content = json!({ "application/json": refusal });
                 answers.insert(status.to_string(), json!({ "description": why, "content": content }));
+            }
+        }
+        if self.needs == Needs::Signature {
+            // People are refused by a page, programs as everywhere.
+            for (_, refusal) in answers.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                refusal["content"]["text/html"] = json!({ "schema": { "type": "string" } });
+                refusal["content"]["application/json"] = json!({ "schema": schemas.subschema_for::<Refusal>() });
             }
         }
         Value::Object(answers)
@@ -153,12 +163,20 @@ impl Body {
     fn described(&self) -> Value {
         let content = match self {
             Body::Json { .. } => json!({ "application/json": { "schema": {} } }),
+            Body::Callback => json!({
+                "application/json": { "schema": {} },
+                "application/x-www-form-urlencoded": { "schema": {
+                    "type": "object",
+                    "properties": { "payload": { "type": "string", "description": "JSON." } },
+                    "required": ["payload"],
+                } },
+            }),
             Body::Migration => json!({ "application/json": { "schema": operation::migration_schema() } }),
             Body::Module => {
                 json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
             }
         };
-        let required = !matches!(self, Body::Json { .. });
+        let required = !matches!(self, Body::Json { .. } | Body::Callback);
         json!({ "description": self.description(), "required": required, "content": content })
     }
 }

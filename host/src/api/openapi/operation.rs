@@ -26,6 +26,7 @@ pub struct Operation {
 /// What is sent.
 pub enum Body {
     Json { what: &'static str },
+    Callback,
     Migration,
     Module,
 }
@@ -67,6 +68,8 @@ const TOKEN: (&str, &str) = ("x-ms-continuation-token", "Where there is another 
 const SEQUENCE: (&str, &str) = ("Fermata-Sequence", "The event's place in the order of arrival.");
 const TAKEN: (&str, &str) = ("Fermata-Taken", "With wait: whether the turn that took the event is on disk.");
 
+const PAGE: Content = Content::Other("text/html");
+
 /// An hour: what `query::wait` takes.
 const WAIT: Kind = Kind::Seconds(3_600.0);
 const SKIP: Kind = Kind::Seconds(315_576_000.0);
@@ -75,6 +78,7 @@ impl Body {
     pub fn description(&self) -> &'static str {
         match self {
             Body::Json { what } => what,
+            Body::Callback => "The payload; an empty body is null. As application/json, or as a form that holds it.",
             Body::Migration => "Which instances go to which module.",
             Body::Module => {
                 "A WebAssembly component, or a core module with an embedded component type, as `fermata build` makes it."
@@ -172,6 +176,8 @@ impl Operation {
         match call {
             Call::Start | Call::Status | Call::List | Call::Watch | Call::Export | Call::Entities => Operation::of_instances(call),
             Call::Raise => raise(),
+            Call::CallbackPage => callback_page(),
+            Call::AnswerCallback => answer_callback(),
             Call::Terminate => Operation::control("Terminate an instance", "It ends at once, and its output is the reason."),
             Call::Suspend => Operation::control("Suspend an instance", "It reads nothing until it is resumed. What it is sent is kept."),
             Call::Resume => Operation::control("Resume an instance", "It reads what it was sent meanwhile, in order."),
@@ -361,6 +367,43 @@ fn raise() -> Operation {
     .answer(Described::json::<Value>(202, "The event is on disk. With wait: the status.").headers(&[SEQUENCE, TAKEN]))
     .answer(Described::refusal(410, "The instance has ended."))
     .answer(Described::refusal(422, "The Idempotency-Key was sent with another request."))
+}
+
+fn callback_page() -> Operation {
+    let about = "Where a callback URL leads that is opened in a browser. It raises nothing. Refusals are pages, too.";
+    Operation::new(EVENTS, "Ask somebody for an event", about)
+        .parameters(signed())
+        .answer(Described::new(200, "A page with forms, whose answers raise the event.", PAGE))
+        .answer(not_signed())
+        .answer(Described::new(410, "The instance has ended.", PAGE))
+}
+
+fn answer_callback() -> Operation {
+    let about = "Raises the event that a callback URL is for: for the one instance that asked for the URL, and no other that has its id \
+                 later. A form is answered with a page, refusals too.";
+    Operation::new(EVENTS, "Answer by a callback URL", about)
+        .parameters(signed())
+        .body(Body::Callback)
+        .answer(
+            Described::new(202, "The event is on disk. To a form, a page; else no body.", PAGE).headers(&[SEQUENCE]),
+        )
+        .answer(not_signed())
+        .answer(Described::refusal(409, "It was answered before, in another way."))
+        .answer(Described::refusal(410, "The instance has ended."))
+}
+
+/// What a callback URL holds besides the instance and the event.
+fn signed() -> [Parameter; 4] {
+    [
+        query("run", Kind::Text, "Tells the instance from others with its id.").required(),
+        query("nonce", Kind::Text, "Tells the URL from others that are good for the same.").required(),
+        query("expires", Kind::Count, "Until when the URL is good, in seconds since 1970-01-01T00:00:00Z.").required(),
+        query("signature", Kind::Text, "The host's signature for all the rest.").required(),
+    ]
+}
+
+fn not_signed() -> Described {
+    Described::refusal(403, "The signature is not one for this, was revoked, or has expired.")
 }
 
 /// From when on must be said: what is not said is not guessed where data is lost.

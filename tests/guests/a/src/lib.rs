@@ -1,5 +1,6 @@
 //! Orchestrators that only tests and benchmarks run, each for one promise.
 
+mod callbacks;
 mod floods;
 mod model;
 mod outside;

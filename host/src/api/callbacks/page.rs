@@ -1,0 +1,198 @@
+//! Pages for people: each is whole in itself and runs no script, so that nothing but what is written here ever comes with it.
+
+use std::fmt::{self, Display, Write as _};
+
+use fermata_replay::Timestamp;
+use hyper::StatusCode;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+
+use super::super::answer::{Answer, whole};
+use super::super::error::ApiError;
+use super::super::time::{Minute, Seconds};
+use crate::callback::Callback;
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const STYLE: &str = include_str!("page.css");
+
+/// So much of an answer is shown to who gave it.
+const SHOWN_CHARS: usize = 1_000;
+
+/// What an orchestrator asks.
+pub struct Question<'a> {
+    pub instance: &'a str,
+    pub orchestrator: &'a str,
+    pub event: &'a str,
+    pub expires: Timestamp,
+    /// A wait for the event is open.
+    pub is_awaited: bool,
+}
+
+/// The page that asks.
+pub fn asks(question: &Question<'_>) -> Answer {
+    page(StatusCode::OK, &Form { question, problem: None })
+}
+
+/// The same, when the answer was none.
+pub fn asks_again(question: &Question<'_>, refusal: &ApiError, typed: &str) -> Answer {
+    page(refusal.status, &Form { question, problem: Some((refusal, typed)) })
+}
+
+/// The answer was accepted.
+pub fn thanks(callback: &Callback<'_>, payload: &str) -> Answer {
+    let Callback { instance, event, .. } = callback;
+    let shown: String = payload.chars().take(SHOWN_CHARS).collect();
+    let dots = if shown.len() < payload.len() { " …" } else { "" };
+    let (event, instance, shown) = (Text(event), Text(instance), Text(&shown));
+    let said = format_args!(
+        "<p>Your answer to <b>{event}</b> of <b>{instance}</b> has been accepted, and is on disk:</p><pre>{shown}{dots}</pre>\
+         <p>You may close this page.</p>"
+    );
+    page(StatusCode::ACCEPTED, &Notice { title: "Thank you", said: &said })
+}
+
+/// Nothing came of it.
+pub fn refuses(refusal: &ApiError) -> Answer {
+    let (title, said) = match refusal.code {
+        "callback-invalid" => (
+            "This link is not valid",
+            "Part of it may be missing: use the whole link, as it was sent to you. Or it has been revoked.",
+        ),
+        "callback-expired" => {
+            ("This link has expired", "Nothing can be answered with it any more. Whoever sent it can send another one.")
+        }
+        "instance-ended" | "unknown-instance" => (
+            "There is nothing left to answer",
+            "What this link was for has ended. It went on without this answer, or has it already.",
+        ),
+        "callback-used" => (
+            "This was answered before",
+            "In another way, and the first answer counts. Whoever sent the link can ask again.",
+        ),
+        "instance-busy" => {
+            ("Not now", "The host has more to do than it can hold. Nothing was kept: try again in a moment.")
+        }
+        _ => ("That did not work", &*refusal.message),
+    };
+    let said = format_args!("<p>{}</p>", Text(said));
+    let mut answer = page(refusal.status, &Notice { title, said: &said });
+    if let Some(seconds) = refusal.retry_after {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// What stands on a page.
+trait Content {
+    fn title(&self) -> &str;
+    fn write(&self, html: &mut String) -> fmt::Result;
+}
+
+struct Form<'a> {
+    question: &'a Question<'a>,
+    /// Why the answer was none, and what it was.
+    problem: Option<(&'a ApiError, &'a str)>,
+}
+
+struct Notice<'a> {
+    title: &'a str,
+    /// HTML.
+    said: &'a dyn Display,
+}
+
+impl Content for Form<'_> {
+    fn title(&self) -> &str {
+        self.question.event
+    }
+
+    fn write(&self, html: &mut String) -> fmt::Result {
+        let Question { instance, orchestrator, event, expires, is_awaited } = self.question;
+        let (instance, orchestrator, event) = (Text(instance), Text(orchestrator), Text(event));
+        write!(
+            html,
+            "<p class=from><b>{orchestrator}</b> asks for</p><h1>{event}</h1><p class=of>for <b>{instance}</b></p>"
+        )?;
+        if !is_awaited {
+            html.push_str(
+                "<p class=note>It is not waiting for this at the moment, and may have an answer already. \
+                 One that you give now is kept until it waits again.</p>",
+            );
+        }
+        html.push_str(
+            "<form method=post class=two><button class=yes name=payload value=true>Approve</button>\
+             <button class=no name=payload value=false>Reject</button></form>",
+        );
+        let (open, typed) = self.problem.map_or(("", ""), |(_, typed)| (" open", typed));
+        write!(html, "<details{open}><summary>Another answer</summary><form method=post>")?;
+        if let Some((refusal, _)) = self.problem {
+            write!(html, "<p class=problem role=alert>This was not accepted: {}.</p>", Text(&refusal.message))?;
+        }
+        write!(
+            html,
+            "<label for=payload>JSON, such as <code>42</code>, <code>\"a text\"</code> or <code>{{\"limit\": 500}}</code></label>\
+             <textarea id=payload name=payload rows=3 required spellcheck=false autocomplete=off autocapitalize=off>\n{}</textarea>\
+             <button>Send</button></form></details>",
+            Text(typed)
+        )?;
+        let (until, at) = (Minute(*expires), Seconds(*expires));
+        write!(
+            html,
+            "<footer>Whoever has this link can answer, until <time datetime=\"{at}\">{until}</time>: keep it to yourself.</footer>"
+        )
+    }
+}
+
+impl Content for Notice<'_> {
+    fn title(&self) -> &str {
+        self.title
+    }
+
+    fn write(&self, html: &mut String) -> fmt::Result {
+        write!(html, "<h1>{}</h1>{}", Text(self.title), self.said)
+    }
+}
+
+/// The sign that holds a note until the conductor gives the cue.
+const SIGN: &str = "<svg viewBox=\"0 0 32 18\" width=32 height=18 aria-hidden=true>\
+    <path d=\"M2 17a14 14 0 0 1 28 0\" fill=none stroke=currentColor stroke-width=3 stroke-linecap=round />\
+    <circle cx=16 cy=14 r=3 fill=currentColor /></svg>";
+
+fn page(status: StatusCode, content: &impl Content) -> Answer {
+    // Lets in the style below and no other.
+    let nonce = uuid::Uuid::new_v4().simple();
+    let mut html = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <meta name=robots content=noindex><title>{} – Fermata</title><style nonce={nonce}>{STYLE}</style><main>{SIGN}",
+        Text(content.title())
+    );
+    content.write(&mut html).expect("a text takes all that is written");
+    html.push_str("</main></html>\n");
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let mut answer = whole(status, HTML, html);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::try_from(policy).expect("hexadecimal digits make a header"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`: of a page that has that a form comes from the origin `null`, which is refused where no key is needed.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    answer
+}
+
+/// Text, whatever it holds.
+struct Text<'a>(&'a str);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            c => f.write_char(c),
+        })
+    }
+}
