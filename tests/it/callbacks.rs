@@ -323,6 +323,8 @@ fn it_is_answered_once() {
     assert_eq!((again.status, again.header("fermata-sequence")), (202, first.header("fermata-sequence")));
     let other = host.post(&url, "false");
     assert_eq!((other.status, code(&other)), (409, "callback-used".into()));
+    let page = host.get(&url);
+    assert!(page.status == 200 && page.body.contains("has been answered") && !page.body.contains("<form"), "{page:?}");
     let page = post_form(&host, &url, "payload=false");
     assert!(page.status == 409 && page.body.contains("answered before") && !page.body.contains("<form"), "{page:?}");
     assert_eq!(host.output(&id), json!(true));

@@ -96,6 +96,12 @@ impl Dispatcher {
         raising.await.map_err(|_| closed())?
     }
 
+    /// Whether a request with this key has had its effect, and is remembered still.
+    pub async fn was_raised(&self, id: &str, request: &RequestKey) -> Result<bool, StoreError> {
+        let remembered = self.store.remembered(id, &request.key).await?;
+        Ok(remembered.is_some_and(|remembered| remembered.until > self.clock.now()))
+    }
+
     /// Has a request take effect, unless it has before. `parts`: all that makes it another request. Must not be cancelled: it runs in a
     /// task of its own.
     async fn once<T, E: From<Reused> + From<StoreError>>(

@@ -23,6 +23,9 @@ impl Api {
     pub(super) async fn callback_page(&self, asked: &Asked<'_>) -> Handled {
         let question = async || {
             let callback = self.callback(asked)?;
+            if self.dispatcher.was_raised(callback.instance, &request(&callback)).await? {
+                return Ok(page::is_answered(&callback));
+            }
             Ok(page::asks(&Question::new(&callback, &self.receiver(&callback, true).await?)))
         };
         Ok(question().await.unwrap_or_else(|refusal: ApiError| page::refuses(&refusal)))
@@ -56,7 +59,7 @@ impl Api {
             Err(bad_json) => {
                 let receiver = self.receiver(&callback, true).await?;
                 let question = Question::new(&callback, &receiver);
-                Ok(page::asks_again(&question, &bad_json.into(), &typed))
+                Ok(page::asks_again(&question, &typed, &bad_json))
             }
         }
     }
@@ -84,10 +87,8 @@ impl Api {
 
     /// Raises the event of a callback URL: once, for it is good for one answer. Durable on return.
     async fn raise_by(&self, callback: &Callback<'_>, payload: Payload) -> Result<u64, ApiError> {
-        let Callback { instance, run, event, nonce, expires } = *callback;
-        // No client can send such an Idempotency-Key.
-        let request = RequestKey { key: format!("\u{1}callback {run:x} {nonce:x}"), until: Some(expires.instant()) };
-        match self.dispatcher.raise_once(instance, event, payload, request, Some(run)).await {
+        let Callback { instance, run, event, .. } = *callback;
+        match self.dispatcher.raise_once(instance, event, payload, request(callback), Some(run)).await {
             Ok(raised) => Ok(raised.seq),
             Err(RaiseError::Reused(_)) => Err(ApiError::callback_used()),
             Err(refused) => Err(refused.into()),
@@ -103,6 +104,12 @@ impl Api {
             Some(view) => Ok(view),
         }
     }
+}
+
+/// What makes an answer take effect once. No client can send such an Idempotency-Key.
+fn request(callback: &Callback<'_>) -> RequestKey {
+    let Callback { run, nonce, expires, .. } = callback;
+    RequestKey { key: format!("\u{1}callback {run:x} {nonce:x}"), until: Some(expires.instant()) }
 }
 
 impl<'a> Question<'a> {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use fermata_replay::Timestamp;
+use fermata_replay::{InvalidPayload, Timestamp};
 use hyper::StatusCode;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -34,9 +34,9 @@ pub fn asks(question: &Question<'_>) -> Answer {
     page(StatusCode::OK, &Form { question, problem: None })
 }
 
-/// The same, when the answer was none.
-pub fn asks_again(question: &Question<'_>, refusal: &ApiError, typed: &str) -> Answer {
-    page(refusal.status, &Form { question, problem: Some((refusal, typed)) })
+/// The same, when what was typed is no answer.
+pub fn asks_again(question: &Question<'_>, typed: &str, why: &InvalidPayload) -> Answer {
+    page(StatusCode::BAD_REQUEST, &Form { question, problem: Some((typed, why)) })
 }
 
 /// The answer was accepted.
@@ -50,6 +50,15 @@ pub fn thanks(callback: &Callback<'_>, payload: &str) -> Answer {
          <p>You may close this page.</p>"
     );
     page(StatusCode::ACCEPTED, &Notice { title: "Thank you", said: &said })
+}
+
+/// There is an answer already.
+pub fn is_answered(callback: &Callback<'_>) -> Answer {
+    let (event, instance) = (Text(callback.event), Text(callback.instance));
+    let said = format_args!(
+        "<p>There is an answer to <b>{event}</b> of <b>{instance}</b>, which was given with this link.</p>"
+    );
+    page(StatusCode::OK, &Notice { title: "This has been answered", said: &said })
 }
 
 /// Nothing came of it.
@@ -91,8 +100,8 @@ trait Content {
 
 struct Form<'a> {
     question: &'a Question<'a>,
-    /// Why the answer was none, and what it was.
-    problem: Option<(&'a ApiError, &'a str)>,
+    /// What was typed, and why it is no answer.
+    problem: Option<(&'a str, &'a InvalidPayload)>,
 }
 
 struct Notice<'a> {
@@ -123,10 +132,11 @@ impl Content for Form<'_> {
             "<form method=post class=two><button class=yes name=payload value=true>Approve</button>\
              <button class=no name=payload value=false>Reject</button></form>",
         );
-        let (open, typed) = self.problem.map_or(("", ""), |(_, typed)| (" open", typed));
+        let (open, typed) = self.problem.map_or(("", ""), |(typed, _)| (" open", typed));
         write!(html, "<details{open}><summary>Another answer</summary><form method=post>")?;
-        if let Some((refusal, _)) = self.problem {
-            write!(html, "<p class=problem role=alert>This was not accepted: {}.</p>", Text(&refusal.message))?;
+        if let Some((_, why)) = self.problem {
+            let why = why.to_string();
+            write!(html, "<p class=problem role=alert>This is {}. A text needs quotes.</p>", Text(&why))?;
         }
         write!(
             html,
