@@ -46,7 +46,7 @@ pub fn thanks(callback: &Callback<'_>, payload: &str) -> Answer {
     let dots = if shown.len() < payload.len() { " …" } else { "" };
     let (event, instance, shown) = (Text(event), Text(instance), Text(&shown));
     let said = format_args!(
-        "<p>Your answer to <b>{event}</b> of <b>{instance}</b> has been accepted, and is on disk:</p><pre>{shown}{dots}</pre>\
+        "<p>Your answer to <b>{event}</b> of <b>{instance}</b> has been accepted:</p><pre>{shown}{dots}</pre>\
          <p>You may close this page.</p>"
     );
     page(StatusCode::ACCEPTED, &Notice { title: "Thank you", said: &said })
@@ -120,7 +120,7 @@ impl Content for Form<'_> {
         let (instance, orchestrator, event) = (Text(instance), Text(orchestrator), Text(event));
         write!(
             html,
-            "<p class=from><b>{orchestrator}</b> asks for</p><h1>{event}</h1><p class=of>for <b>{instance}</b></p>"
+            "<p class=from><b>{orchestrator}</b> asks for</p><h1>{event}</h1><p class=of>instance <b>{instance}</b></p>"
         )?;
         if !is_awaited {
             html.push_str(
@@ -148,7 +148,7 @@ impl Content for Form<'_> {
         let (until, at) = (Minute(*expires), Seconds(*expires));
         write!(
             html,
-            "<footer>Whoever has this link can answer, until <time datetime=\"{at}\">{until}</time>: keep it to yourself.</footer>"
+            "<footer>Whoever has this link can answer, once, until <time datetime=\"{at}\">{until}</time>: keep it to yourself.</footer>"
         )
     }
 }
@@ -204,5 +204,46 @@ impl Display for Text<'_> {
             '\'' => f.write_str("&#39;"),
             c => f.write_char(c),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::callback::Expiry;
+
+    async fn html(answer: Answer) -> String {
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    const NASTY: &str = "</textarea><script>alert(\"'&amp;'\")</script>";
+    const HARMLESS: &str = "&lt;/textarea&gt;&lt;script&gt;alert(&quot;&#39;&amp;amp;&#39;&quot;)&lt;/script&gt;";
+
+    #[tokio::test]
+    async fn no_name_and_no_answer_is_more_than_text() {
+        let question =
+            Question { instance: NASTY, orchestrator: NASTY, event: NASTY, expires: Timestamp(0), is_awaited: true };
+        let callback = Callback { instance: NASTY, run: 1, event: NASTY, nonce: 1, expires: Expiry(0) };
+        for (answer, times) in [
+            (asks(&question), 4),
+            (asks_again(&question, NASTY, &InvalidPayload::TooDeep), 5),
+            (thanks(&callback, NASTY), 3),
+            (is_answered(&callback), 2),
+            (refuses(&ApiError::unknown_route(&hyper::Method::GET, NASTY)), 1),
+        ] {
+            let html = html(answer).await;
+            assert!(!html.contains("<script") && !html.contains("alert(\""), "{html}");
+            assert_eq!(html.matches(HARMLESS).count(), times, "{html}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_not_shown_to_its_end() {
+        let callback = Callback { instance: "i", run: 1, event: "e", nonce: 1, expires: Expiry(0) };
+        let html = html(thanks(&callback, &"ä".repeat(SHOWN_CHARS + 1))).await;
+        assert!(html.contains("ä …</pre>") && html.matches('ä').count() == SHOWN_CHARS);
     }
 }
