@@ -32,4 +32,6 @@ pub mod engine;
 pub mod keys;
 pub mod limits;
 pub mod name_pattern;
+mod private_file;
 pub mod store;
+mod url;

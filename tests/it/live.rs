@@ -136,6 +136,25 @@ fn an_event_of_a_suspended_instance_is_taken_when_it_is_resumed() {
     assert_eq!(status, 200);
 }
 
+#[test]
+fn who_waits_for_an_instance_that_is_removed_waits_no_more() {
+    let host = Fresh::start();
+    let id = host.start("BudgetApproval", "null");
+    host.control(&id, "suspend", "");
+    let path = format!("{BASE}/instances/{id}/raiseEvent/Approval?wait={LONG}");
+    let (status, body) = answer_after(
+        &host,
+        move |agent, url| read(agent.post(url + &path).header("content-type", "application/json").send("true")),
+        || {
+            tests::until("the event is there", || {
+                (host.details(&id)["bufferedEvents"].as_array()?.len() == 1).then_some(())
+            });
+            assert_eq!(host.delete(&format!("{BASE}/instances/{id}?force=true")).status, 200);
+        },
+    );
+    assert_eq!((status, body), (202, Value::Null), "it was accepted, and there is nothing more to say");
+}
+
 fn told(events: &[Event]) -> Vec<(String, String)> {
     let text = |event: &Event, field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     let field = |event: &Event| if event.name == "status" { "runtimeStatus" } else { "EventType" };

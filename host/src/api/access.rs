@@ -36,7 +36,7 @@ pub enum Caller {
     /// Nobody asked for a key.
     Anybody,
     Holder {
-        key: Box<Key>,
+        key: Arc<Key>,
         secret: String,
     },
 }
@@ -58,7 +58,7 @@ impl Door {
         }
         let secret = secret(head, route).ok_or_else(ApiError::no_key)?;
         let key = keys::find(&keys, &secret).filter(|key| !key.has_expired(now)).ok_or_else(ApiError::wrong_key)?;
-        let caller = Caller::Holder { key: Box::new(key.clone()), secret: secret.into_owned() };
+        let caller = Caller::Holder { key: key.clone(), secret: secret.into_owned() };
         match route.needs {
             Needs::Nothing | Needs::Signature | Needs::AnyKey => {}
             Needs::Key(scope) => caller.check(scope)?,

@@ -85,10 +85,15 @@ impl Api {
     /// At once, or with `wait` when the instance has ended.
     pub(super) async fn status(&self, asked: &Asked<'_>) -> Handled {
         let (id, manner) = (asked.route.part("instanceId"), self.manner(asked)?);
-        if let Some(wait) = query::wait(asked.query(), "wait")? {
-            self.when_ended(id, wait).await?;
-        }
-        let view = self.dispatcher.view(id, manner.show.history).await?;
+        let history = manner.show.history;
+        let waited = match query::wait(asked.query(), "wait")? {
+            Some(wait) => self.when_ended(id, wait).await?.filter(|_| !history),
+            None => None,
+        };
+        let view = match waited {
+            Some(view) => Some(view),
+            None => self.dispatcher.view(id, history).await?,
+        };
         Ok(manner.shown(&view.ok_or_else(|| ApiError::unknown_instance(id))?))
     }
 

@@ -1,19 +1,16 @@
 //! Where links lead: to the host as the client knows it.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use ipnet::IpNet;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::ApiError;
 use super::mount::BASE;
-
-/// What stands for itself in a path: the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::url::encode;
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -39,7 +36,7 @@ pub struct Links {
 impl Outside {
     /// Scheme and authority for who sent this request from `peer`. `listening` is where the host listens: for a request that does not say
     /// which host it meant.
-    pub fn origin(&self, head: &Parts, peer: IpAddr, listening: &str) -> Result<String, ApiError> {
+    pub fn origin(&self, head: &Parts, peer: IpAddr, listening: SocketAddr) -> Result<String, ApiError> {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
@@ -59,13 +56,13 @@ impl Outside {
 impl Links {
     /// The address of an instance, without the key.
     pub fn instance(&self, id: &str) -> String {
-        format!("{}{BASE}/instances/{}", self.origin, utf8_percent_encode(id, ENCODED))
+        format!("{}{BASE}/instances/{}", self.origin, encode(id))
     }
 
     /// What is to be added to a link that has a query already, or has none.
     pub fn key_after(&self, has_query: bool) -> String {
         let joint = if has_query { '&' } else { '?' };
-        self.key.as_ref().map(|key| format!("{joint}code={}", utf8_percent_encode(key, ENCODED))).unwrap_or_default()
+        self.key.as_ref().map(|key| format!("{joint}code={}", encode(key))).unwrap_or_default()
     }
 }
 
@@ -96,6 +93,7 @@ mod tests {
 
     use super::*;
 
+    const LISTENING: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7071);
     const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 1, 1));
 
@@ -103,7 +101,7 @@ mod tests {
         let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
         let outside = Outside { url: None, proxies: vec!["10.0.0.0/24".parse().unwrap()] };
         let head = request.body(()).unwrap().into_parts().0;
-        outside.origin(&head, peer, "127.0.0.1:7071").map_err(|refusal| refusal.code)
+        outside.origin(&head, peer, LISTENING).map_err(|refusal| refusal.code)
     }
 
     #[test]
@@ -115,7 +113,7 @@ mod tests {
         }
         let head = Request::get("/").header("host", "inside").body(()).unwrap().into_parts().0;
         let outside = Outside { url: Some("https://f.example".into()), proxies: vec![] };
-        assert_eq!(outside.origin(&head, CLIENT, "").unwrap(), "https://f.example");
+        assert_eq!(outside.origin(&head, CLIENT, LISTENING).unwrap(), "https://f.example");
     }
 
     #[test]

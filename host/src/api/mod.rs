@@ -172,7 +172,7 @@ impl Api {
 
     /// Where the links of the answer are to lead.
     fn links(&self, asked: &Asked<'_>) -> Result<Links, ApiError> {
-        let origin = self.outside.origin(asked.head, asked.peer, &self.listening.to_string())?;
+        let origin = self.outside.origin(asked.head, asked.peer, self.listening)?;
         let with_key = query::flag(asked.query(), "keyInLinks", false)?;
         Ok(Links { origin, key: asked.caller.secret().filter(|_| with_key).map(str::to_owned) })
     }

@@ -17,11 +17,10 @@ use std::path::Path;
 
 use fermata_replay::Timestamp;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::keys::hex;
+use crate::url::encode;
 use secret::{Secret, SecretFile};
 
 /// Where callback URLs lie.
@@ -33,9 +32,6 @@ const SIGNATURE_DIGITS: usize = 64;
 
 /// Signed with the rest: a signature of another version of this, or for another purpose, is none here.
 const PURPOSE: &str = "fermata callback 1";
-
-/// What stands for itself in a path: the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const MICROS: i64 = 1_000_000;
 
@@ -88,7 +84,6 @@ impl Callbacks {
     pub fn url(&self, callback: &Callback<'_>) -> io::Result<String> {
         let Callback { instance, run, event, nonce, expires: Expiry(expires) } = callback;
         let signature = callback.signature(&self.secret.to_sign_with()?);
-        let encode = |text| utf8_percent_encode(text, ENCODED);
         let (instance, event) = (encode(instance), encode(event));
         let query = format_args!("run={run:x}&nonce={nonce:016x}&expires={expires}{SIGNATURE}{signature}");
         Ok(format!("{}{PATH}/{instance}/{event}?{query}", self.origin))
@@ -118,7 +113,7 @@ impl Callback<'_> {
         for number in [self.run, self.nonce, self.expires.0.cast_unsigned()] {
             mac.update(&number.to_be_bytes());
         }
-        hex(&mac.finalize().into_bytes())
+        hex::encode(mac.finalize().into_bytes())
     }
 }
 

@@ -2,13 +2,13 @@
 //! every URL there is, also while the host runs.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rand::TryRng as _;
 
-use crate::keys::hex;
+use crate::private_file;
 
 /// The file's name in the data directory.
 pub const FILE: &str = "callback-secret";
@@ -62,11 +62,7 @@ impl SecretFile {
 
     fn make(&self) -> io::Result<Secret> {
         let secret = Secret::new()?;
-        // Only its owner may read a temporary file.
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        writeln!(file, "{}", hex(secret.bytes()))?;
-        file.as_file().sync_all()?;
-        file.persist(self.directory.join(FILE))?;
+        private_file::replace(&self.directory, FILE, format!("{}\n", hex::encode(secret.bytes())).as_bytes())?;
         Ok(secret)
     }
 }
@@ -80,13 +76,7 @@ impl Secret {
 
     fn parse(text: &str) -> Option<Secret> {
         let mut bytes = [0; BYTES];
-        if text.len() != 2 * BYTES || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (place, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()?;
-        }
-        Some(Secret(bytes))
+        hex::decode_to_slice(text, &mut bytes).ok().map(|()| Secret(bytes))
     }
 
     pub fn bytes(&self) -> &[u8] {

@@ -9,7 +9,6 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tokio::net::TcpStream;
 
 use super::failure::{Exit, Failure};
@@ -17,9 +16,6 @@ use super::failure::{Exit, Failure};
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// The upload of a large module, and its compilation, fit in here.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
-
-/// What stands for itself in a path or a query: the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub struct Client {
     url: String,
@@ -34,11 +30,6 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
-}
-
-/// A text as one segment of a path, or as a value of a query.
-pub fn encode(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, ENCODED)
 }
 
 impl Client {

@@ -7,10 +7,10 @@ use clap::{ArgGroup, Args};
 use fermata_replay::Span;
 use serde::Deserialize;
 
-use super::client::encode;
 use super::failure::{Exit, Failure};
 use super::instances::{BASE, Started};
 use super::{Remote, duration, text};
+use crate::url::encode;
 
 const TERMINATE_EXAMPLES: &str = "\
 Examples:

@@ -8,10 +8,10 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::encode;
 use super::failure::Failure;
 use super::text::Instance;
 use super::{Remote, text};
+use crate::url::encode;
 
 pub const BASE: &str = "/runtime/webhooks/durabletask";
 const CONTINUATION: &str = "x-ms-continuation-token";

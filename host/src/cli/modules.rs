@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use super::client::encode;
 use super::failure::Failure;
 use super::{Remote, text};
+use crate::url::encode;
 
 const DEPLOY_EXAMPLES: &str = "\
 Examples:

@@ -8,12 +8,12 @@ use clap::Args;
 use fermata_replay::{Execution, MessageBody, Mismatch, Step, Timestamp};
 use serde::Deserialize;
 
-use super::client::encode;
 use super::failure::{Exit, Failure};
 use super::instances::BASE;
 use super::{Format, Remote, text};
 use crate::engine::{self, Engine, Module, Progress};
 use crate::limits::GuestLimits;
+use crate::url::encode;
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,5 @@
 //! Messages come in. Whoever holds the slot's lock gives a message its place in the order; the answer waits until it is durable.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::once::Reused;
 use super::slot::{Inner, Slot, calls_back};
 use super::watchers::Taking;
 use crate::limits;
-use crate::store::{Change, Instance, InstanceKey, NewInstance, Once, StoreError, StoredMessage, partition_of};
+use crate::store::{Change, InstanceKey, NewInstance, Once, StoreError, StoredMessage, partition_of};
 
 /// Learns when a write is durable.
 pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
@@ -54,11 +53,11 @@ pub struct Started {
     pub id: String,
 }
 
-/// An event that is durable.
+/// An event, or another message, that is durable.
 pub struct Raised {
-    /// Its place in the order of arrival: of two events the later one has the higher number.
+    /// Its place in the order of arrival.
     pub seq: u64,
-    /// Resolves when the instance has taken it; none where it was raised before by the same request.
+    /// Resolves when the instance has taken it, where somebody waits for that; none where it was raised before by the same request.
     pub taking: Option<Taking>,
 }
 
@@ -188,7 +187,15 @@ impl Dispatcher {
         if partition.departures != departures || partition.slots.contains_key(id) {
             return Ok(None);
         }
-        let slot = Arc::new(self.new_slot(id, start)?);
+        let instance = NewInstance {
+            id: id.to_owned(),
+            name: start.name.clone(),
+            module: start.module.clone(),
+            execution: start.execution.clone(),
+            created: self.clock.now(),
+        };
+        let lease = self.leases[number as usize];
+        let slot = Arc::new(Slot::of(&instance.clone().begun(self.ids.next()?), lease, self.backlog.clone()));
         if slot.lock().inbox.is_full() {
             return Err(StartError::Busy);
         }
@@ -196,13 +203,6 @@ impl Dispatcher {
         partition.slots.insert(slot.id.clone(), slot.clone());
         let mut inner = slot.lock();
         drop(partition);
-        let instance = NewInstance {
-            id: id.to_owned(),
-            name: start.name.clone(),
-            module: start.module.clone(),
-            execution: start.execution.clone(),
-            created: message.at,
-        };
         let once = once.clone();
         let create = |message| Change::Create { instance, replaces, message, sent, once };
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
@@ -212,18 +212,13 @@ impl Dispatcher {
     /// on return.
     pub async fn raise(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<u64, RaiseError> {
         let body = MessageBody::EventRaised { name: name.to_owned(), input };
-        let Admitted { seq, durable, .. } = self.hand_in(id, &body, &Terms::default()).await?;
-        durable.await.map_err(|_| closed())??;
-        Ok(seq)
+        Ok(self.deliver(id, &body, &Terms::default()).await?.seq)
     }
 
     /// The same; one may wait until the instance has taken the event.
     pub async fn raise_and_wait(self: &Arc<Self>, id: &str, name: &str, input: Payload) -> Result<Raised, RaiseError> {
         let body = MessageBody::EventRaised { name: name.to_owned(), input };
-        let terms = Terms { taking: true, ..Terms::default() };
-        let Admitted { seq, durable, taking } = self.hand_in(id, &body, &terms).await?;
-        durable.await.map_err(|_| closed())??;
-        Ok(Raised { seq, taking })
+        self.deliver(id, &body, &Terms { taking: true, ..Terms::default() }).await
     }
 
     /// Delivers a message to an instance. Durable on return.
@@ -232,9 +227,10 @@ impl Dispatcher {
         id: &str,
         body: &MessageBody,
         terms: &Terms,
-    ) -> Result<(), RaiseError> {
-        let durable = self.hand_in(id, body, terms).await?.durable;
-        Ok(durable.await.map_err(|_| closed())??)
+    ) -> Result<Raised, RaiseError> {
+        let Admitted { seq, durable, taking } = self.hand_in(id, body, terms).await?;
+        durable.await.map_err(|_| closed())??;
+        Ok(Raised { seq, taking })
     }
 
     /// Gives a message its place among those of its instance.
@@ -334,27 +330,6 @@ impl Dispatcher {
             self.schedule(slot, inner);
         }
         durable
-    }
-
-    fn new_slot(&self, id: &str, start: &Start) -> Result<Slot, StoreError> {
-        let now = self.clock.now();
-        let instance = Instance {
-            key: self.ids.next()?,
-            id: id.to_owned(),
-            name: start.name.clone(),
-            module: start.module.clone(),
-            execution: start.execution.clone(),
-            status: RuntimeStatus::Pending,
-            created: now,
-            updated: now,
-            version: 0,
-            custom_status: None,
-            parked: None,
-            due: None,
-            ended: None,
-            waiting: Some(BTreeSet::new()),
-        };
-        Ok(Slot::of(&instance, self.leases[partition_of(id) as usize], self.backlog.clone()))
     }
 }
 

@@ -50,7 +50,7 @@ impl Dispatcher {
         if let Some(module) = &turn.module {
             inner.module = module.as_str().into();
         }
-        let taken = self.watchers.awaited(&turn.consumed);
+        let taken = self.watchers.awaited(slot.key, &turn.consumed);
         let after = After { taken, ..After::new(slot, &inner, &turn, &outgoing, log) };
         let generation = follow(&mut inner, &mut turn);
         let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());

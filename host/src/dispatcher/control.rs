@@ -184,6 +184,7 @@ impl Dispatcher {
                 // Only now: had it failed, somebody would still wait for what is under way.
                 Ok(()) => {
                     self.give_up(slot.key, None);
+                    self.watchers.gone(slot.key);
                     Ok(())
                 }
                 Err(StoreError::Missing) => Err(PurgeError::NotFound(id.to_owned())),

@@ -71,6 +71,5 @@ fn execution() -> String {
 
 /// 256 random bits in hex.
 fn seed() -> String {
-    let bytes: [u8; 32] = rand::rng().random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(rand::rng().random::<[u8; 32]>())
 }

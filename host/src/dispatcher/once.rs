@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use fermata_replay::{MessageBody, Payload, Span, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::admission::{Admitted, Terms, check_id, closed};
+use super::admission::{Terms, check_id, closed};
 use super::{Dispatcher, RaiseError, Raised, StartError, Started, lock};
 use crate::store::{InstanceKey, Once, StoreError};
 
@@ -84,9 +84,7 @@ impl Dispatcher {
             let raise = async |once| {
                 let body = MessageBody::EventRaised { name: name.clone(), input };
                 let terms = Terms { taking: true, once: Some(once), key: run, ..Terms::default() };
-                let Admitted { seq, durable, taking } = dispatcher.hand_in(&id, &body, &terms).await?;
-                durable.await.map_err(|_| closed())??;
-                Ok::<_, RaiseError>(Raised { seq, taking })
+                dispatcher.deliver(&id, &body, &terms).await
             };
             Ok(match dispatcher.once(&id, &request, ["raise", &name, &text], raise).await? {
                 Effect::Now(raised) => raised,

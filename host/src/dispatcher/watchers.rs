@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{oneshot, watch};
 
@@ -14,12 +14,15 @@ pub struct Watchers {
     /// By instance id: an instance may be replaced, or not be there yet.
     watched: Mutex<HashMap<Arc<str>, Watched>>,
     watches: AtomicUsize,
-    /// By instance and sequence.
-    untaken: Mutex<HashMap<(InstanceKey, u64), oneshot::Sender<()>>>,
+    /// Messages that are waited for, by their instance.
+    untaken: Mutex<HashMap<InstanceKey, Untaken>>,
     takings: AtomicUsize,
     /// True from the moment that nobody is to wait any more.
     closed: watch::Sender<bool>,
 }
+
+/// By sequence.
+type Untaken = HashMap<u64, oneshot::Sender<()>>;
 
 struct Watched {
     changed: watch::Sender<()>,
@@ -44,7 +47,8 @@ pub struct Watch {
 /// Resolves when an event was taken.
 pub struct Taking {
     dispatcher: Arc<Dispatcher>,
-    place: (InstanceKey, u64),
+    key: InstanceKey,
+    seq: u64,
     taken: oneshot::Receiver<()>,
     closed: watch::Receiver<bool>,
 }
@@ -77,8 +81,8 @@ impl Dispatcher {
     pub(super) fn taking(self: &Arc<Self>, key: InstanceKey, seq: u64) -> Taking {
         let (sender, taken) = oneshot::channel();
         self.watchers.takings.fetch_add(1, Ordering::SeqCst);
-        lock(&self.watchers.untaken).insert((key, seq), sender);
-        Taking { dispatcher: self.clone(), place: (key, seq), taken, closed: self.watchers.closed.subscribe() }
+        lock(&self.watchers.untaken).entry(key).or_default().insert(seq, sender);
+        Taking { dispatcher: self.clone(), key, seq, taken, closed: self.watchers.closed.subscribe() }
     }
 }
 
@@ -93,25 +97,37 @@ impl Watchers {
     }
 
     /// Those of these messages that somebody waits for: to be told of when it is durable that they were taken.
-    pub fn awaited(&self, consumed: &[u64]) -> Vec<u64> {
-        if self.takings.load(Ordering::SeqCst) > 0 { consumed.to_vec() } else { Vec::new() }
+    pub fn awaited(&self, key: InstanceKey, consumed: &[u64]) -> Vec<u64> {
+        if self.takings.load(Ordering::SeqCst) == 0 {
+            return Vec::new();
+        }
+        let untaken = lock(&self.untaken);
+        let awaited = |untaken: &Untaken| consumed.iter().copied().filter(|seq| untaken.contains_key(seq)).collect();
+        untaken.get(&key).map(awaited).unwrap_or_default()
     }
 
     /// These messages were taken, and that is durable.
-    pub fn taken(&self, key: InstanceKey, consumed: &[u64]) {
-        if consumed.is_empty() {
-            return;
-        }
-        let mut untaken = lock(&self.untaken);
-        for seq in consumed {
-            if let Some(sender) = untaken.remove(&(key, *seq)) {
+    pub fn taken(&self, key: InstanceKey, awaited: &[u64]) {
+        for seq in awaited {
+            if let Some(sender) = self.forget(key, *seq) {
                 let _ = sender.send(());
             }
         }
     }
 
-    fn untaken(&self) -> MutexGuard<'_, HashMap<(InstanceKey, u64), oneshot::Sender<()>>> {
-        lock(&self.untaken)
+    /// An instance is gone: nobody will take what it was sent.
+    pub fn gone(&self, key: InstanceKey) {
+        lock(&self.untaken).remove(&key);
+    }
+
+    fn forget(&self, key: InstanceKey, seq: u64) -> Option<oneshot::Sender<()>> {
+        let mut untaken = lock(&self.untaken);
+        let of_instance = untaken.get_mut(&key)?;
+        let sender = of_instance.remove(&seq);
+        if of_instance.is_empty() {
+            untaken.remove(&key);
+        }
+        sender
     }
 }
 
@@ -156,7 +172,7 @@ impl Drop for Watch {
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        self.dispatcher.watchers.untaken().remove(&self.place);
+        self.dispatcher.watchers.forget(self.key, self.seq);
         self.dispatcher.watchers.takings.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -2,7 +2,7 @@
 //! new one; a running host looks at each request whether it is another one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Key;
+use crate::private_file;
 
 /// The file's name in the data directory.
 pub const FILE: &str = "keys.json";
@@ -91,17 +92,8 @@ impl KeyFile {
         lock.lock().map_err(io)?;
         let mut keys = self.read()?.unwrap_or_default();
         change(&mut keys)?;
-        self.write(&Contents { version: VERSION, keys }).map_err(io)
-    }
-
-    fn write(&self, contents: &Contents) -> io::Result<()> {
-        let new = self.directory.join("keys.json.new");
-        let mut file = secret(&new)?;
-        file.set_len(0)?;
-        file.write_all(serde_json::to_string_pretty(contents)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, self.directory.join(FILE))?;
-        File::open(&self.directory)?.sync_all()
+        let contents = serde_json::to_vec_pretty(&Contents { version: VERSION, keys }).expect("keys are JSON");
+        private_file::replace(&self.directory, FILE, &contents).map_err(io)
     }
 }
 
@@ -113,13 +105,14 @@ fn secret(path: &Path) -> io::Result<File> {
 /// The keys as a host sees them: always those that are in the file.
 pub struct Keys {
     file: KeyFile,
+    path: PathBuf,
     seen: Mutex<Seen>,
 }
 
 struct Seen {
     /// Which file that was; none where there was none.
     file: Option<Identity>,
-    keys: Option<Arc<[Key]>>,
+    keys: Option<Arc<[Arc<Key>]>>,
 }
 
 #[derive(PartialEq)]
@@ -132,18 +125,18 @@ struct Identity {
 impl Keys {
     pub fn open(data: &Path) -> Result<Keys, KeysError> {
         let file = KeyFile::new(data);
-        let seen = Seen { file: identity(&data.join(FILE)), keys: file.read()?.map(Arc::from) };
-        Ok(Keys { file, seen: Mutex::new(seen) })
+        let path = data.join(FILE);
+        let seen = Seen { file: identity(&path), keys: file.read()?.map(shared) };
+        Ok(Keys { file, path, seen: Mutex::new(seen) })
     }
 
     /// The keys at this moment; none where no key was ever made. A file that can not be read holds no key that is good for anything.
-    pub fn current(&self) -> Option<Arc<[Key]>> {
-        let path = self.file.directory.join(FILE);
-        let file = identity(&path);
+    pub fn current(&self) -> Option<Arc<[Arc<Key>]>> {
+        let file = identity(&self.path);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.file != file {
             seen.keys = match self.file.read() {
-                Ok(keys) => keys.map(Arc::from),
+                Ok(keys) => keys.map(shared),
                 Err(error) => {
                     tracing::error!("no key is accepted any more: {error}");
                     Some(Arc::from([]))
@@ -153,6 +146,10 @@ impl Keys {
         }
         seen.keys.clone()
     }
+}
+
+fn shared(keys: Vec<Key>) -> Arc<[Arc<Key>]> {
+    keys.into_iter().map(Arc::new).collect()
 }
 
 fn identity(path: &Path) -> Option<Identity> {

@@ -8,7 +8,7 @@
 mod file;
 mod scope;
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use fermata_replay::Timestamp;
 use rand::TryRng as _;
@@ -52,7 +52,7 @@ impl Key {
     ) -> (Key, String) {
         let mut random = [0; RANDOM_BYTES];
         rand::rngs::SysRng.try_fill_bytes(&mut random).expect("the system has random numbers");
-        let secret = format!("{PREFIX}{}", hex(&random));
+        let secret = format!("{PREFIX}{}", hex::encode(random));
         let hash = hash(&secret);
         (Key { name, scopes, orchestrators, hash, created: jiff::Timestamp::now(), expires }, secret)
     }
@@ -72,7 +72,7 @@ impl Key {
 }
 
 /// The key that this secret belongs to. How long it takes tells nothing about the keys: every one is compared, to its end.
-pub fn find<'a>(keys: &'a [Key], secret: &str) -> Option<&'a Key> {
+pub fn find<'a>(keys: &'a [Arc<Key>], secret: &str) -> Option<&'a Arc<Key>> {
     let hash = hash(secret);
     let mut found = u32::MAX;
     for (index, key) in (0..).zip(keys) {
@@ -83,15 +83,7 @@ pub fn find<'a>(keys: &'a [Key], secret: &str) -> Option<&'a Key> {
 }
 
 fn hash(secret: &str) -> String {
-    hex(&Sha256::digest(secret))
-}
-
-/// Bytes in hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(Sha256::digest(secret))
 }
 
 #[cfg(test)]
@@ -102,9 +94,9 @@ mod tests {
     fn a_secret_finds_its_key_and_no_other_does() {
         let made: Vec<(Key, String)> =
             (0..3).map(|number| Key::new(format!("k{number}"), vec![Scope::Read], vec![], None)).collect();
-        let keys: Vec<Key> = made.iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Arc<Key>> = made.iter().map(|(key, _)| Arc::new(key.clone())).collect();
         for (key, secret) in &made {
-            assert_eq!(find(&keys, secret), Some(key));
+            assert_eq!(find(&keys, secret).map(|found| &**found), Some(key));
             assert!(!key.hash.contains(secret.strip_prefix(PREFIX).unwrap()), "only the hash is kept");
             assert_eq!(find(&keys, &secret[1..]), None);
         }

@@ -190,6 +190,29 @@ pub struct NewInstance {
     pub created: Timestamp,
 }
 
+impl NewInstance {
+    /// The instance under this key, before its first turn.
+    pub fn begun(self, key: InstanceKey) -> Instance {
+        let NewInstance { id, name, module, execution, created } = self;
+        Instance {
+            key,
+            id,
+            name,
+            module,
+            execution,
+            status: RuntimeStatus::Pending,
+            created,
+            updated: created,
+            version: 0,
+            custom_status: None,
+            parked: None,
+            due: None,
+            ended: None,
+            waiting: Some(BTreeSet::new()),
+        }
+    }
+}
+
 /// A message as it is kept: an opaque body, by its place in the order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMessage {

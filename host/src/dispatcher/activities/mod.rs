@@ -187,7 +187,7 @@ impl Dispatcher {
         let mut delay = FIRST_DELAY;
         loop {
             match self.deliver(&activity.instance_id, &body, &terms).await {
-                Ok(()) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
+                Ok(_) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
                 Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
                 Err(RaiseError::Busy(_) | RaiseError::Reused(_) | RaiseError::Store(_)) => {
                     tokio::time::sleep(delay).await;

@@ -248,23 +248,7 @@ impl State {
             self.remove(old);
         }
         self.ids.insert(new.id.clone(), key);
-        let instance = Instance {
-            key,
-            id: new.id,
-            name: new.name,
-            module: new.module,
-            execution: new.execution,
-            status: RuntimeStatus::Pending,
-            created: new.created,
-            updated: new.created,
-            version: 0,
-            custom_status: None,
-            parked: None,
-            due: None,
-            ended: None,
-            waiting: Some(BTreeSet::new()),
-        };
-        self.instances.insert(key, Kept { instance, history: Vec::new(), activities: BTreeMap::new() });
+        self.instances.insert(key, Kept { instance: new.begun(key), history: Vec::new(), activities: BTreeMap::new() });
         self.inbox.insert(message.seq, (key, message));
     }
 
