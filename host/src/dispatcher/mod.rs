@@ -132,8 +132,12 @@ impl Options {
     /// Guests that may exist at a time.
     pub fn guests(&self) -> u32 {
         // A guest that is over the budget is dropped only after it blocked, and none that has messages; and modules are asked what they hold.
-        let residents = self.residency.guests();
-        residents + residents / 32 + 2 * self.workers as u32 + self.activities as u32 + 128
+        self.residency.guests() + self.guests_beside_residents()
+    }
+
+    /// How many of these are not resident: they run, are about to, or are over the budget for a moment.
+    fn guests_beside_residents(&self) -> u32 {
+        self.residency.guests() / 32 + 2 * self.workers as u32 + self.activities as u32 + 128
     }
 }
 
@@ -167,7 +171,7 @@ impl Dispatcher {
             deploying: tokio::sync::Mutex::default(),
             queue: RunQueue::default(),
             backlog: Backlog::default(),
-            residents: Residents::new(options.residency),
+            residents: Residents::new(options.residency, engine.memories_beside(options.guests_beside_residents())),
             timers: Timers::default(),
             outbox: Outbox::default(),
             activities: Activities::new(options.activities, options.services.clone()),
@@ -441,8 +445,8 @@ impl Dispatcher {
     /// Puts another body in the place of the one there is.
     fn take_body(&self, slot: &Slot, inner: &mut Inner, body: Body) -> Body {
         let before = std::mem::replace(&mut inner.body, body);
-        if matches!(before, Body::Resident(_)) {
-            self.residents.take(slot);
+        if let Body::Resident(guest) = &before {
+            self.residents.take(slot, guest.memories());
         }
         before
     }

@@ -1,4 +1,4 @@
-//! Which blocked guests stay in memory: the most recently used, within a budget.
+//! Which blocked guests stay in memory: the most recently used, within a budget of guests, and of the linear memories they take.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -64,20 +64,39 @@ impl fmt::Display for Residency {
 
 /// Resident guests in the order of their last use.
 pub struct Residents {
+    /// How many guests may be resident.
     budget: usize,
+    /// How many linear memories they may have.
+    memory_budget: usize,
     last_stamp: AtomicU64,
     /// How many guests are resident.
     count: AtomicUsize,
-    /// Slots by the stamp they had when their guest blocked, oldest first. An entry whose stamp is not the slot's any more is stale.
-    queue: Mutex<VecDeque<(u64, Arc<Slot>)>>,
+    /// How many linear memories these have.
+    memories: AtomicUsize,
+    /// Slots in the order in which their guests blocked. An entry whose stamp is not the slot's any more is stale.
+    queue: Mutex<VecDeque<Entry>>,
+}
+
+struct Entry {
+    stamp: u64,
+    memories: usize,
+    slot: Arc<Slot>,
+}
+
+impl Entry {
+    fn is_current(&self) -> bool {
+        self.slot.stamp.load(Ordering::Acquire) == self.stamp
+    }
 }
 
 impl Residents {
-    pub fn new(residency: Residency) -> Residents {
+    pub fn new(residency: Residency, memory_budget: usize) -> Residents {
         Residents {
             budget: residency.guests() as usize,
+            memory_budget,
             last_stamp: AtomicU64::new(0),
             count: AtomicUsize::new(0),
+            memories: AtomicUsize::new(0),
             queue: Mutex::default(),
         }
     }
@@ -91,36 +110,40 @@ impl Residents {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// A guest becomes resident. Called under the slot's lock; [`Residents::evict`] follows when it is free, with the stamp.
-    pub fn keep(&self, slot: &Slot) -> u64 {
+    /// A guest of so many memories becomes resident. Called under the slot's lock; [`Residents::evict`] follows when it is free, with the stamp.
+    pub fn keep(&self, slot: &Slot, memories: usize) -> u64 {
         let stamp = self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1;
         slot.stamp.store(stamp, Ordering::Release);
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.memories.fetch_add(memories, Ordering::Relaxed);
         stamp
     }
 
     /// A resident guest is taken, to run or to be dropped. Called under the slot's lock.
-    pub fn take(&self, slot: &Slot) {
+    pub fn take(&self, slot: &Slot, memories: usize) {
         slot.stamp.store(0, Ordering::Release);
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.memories.fetch_sub(memories, Ordering::Relaxed);
     }
 
-    /// Notes the guest that this slot was given this stamp for as the one used last. Returns the slots whose guests are to go, with the stamp that must still hold.
-    pub fn evict(&self, slot: &Arc<Slot>, stamp: u64) -> Vec<(u64, Arc<Slot>)> {
+    /// Notes the guest of so many memories that this slot was given this stamp for as the one used last. Returns the slots whose guests are to
+    /// go, with the stamp that must still hold.
+    pub fn evict(&self, slot: &Arc<Slot>, stamp: u64, memories: usize) -> Vec<(u64, Arc<Slot>)> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back((stamp, slot.clone()));
-        let is_current = |(stamp, slot): &(u64, Arc<Slot>)| slot.stamp.load(Ordering::Acquire) == *stamp;
+        queue.push_back(Entry { stamp, memories, slot: slot.clone() });
         let mut over = Vec::new();
         let mut surplus = self.count.load(Ordering::Relaxed).saturating_sub(self.budget);
-        while surplus > 0 {
+        let mut surplus_memories = self.memories.load(Ordering::Relaxed).saturating_sub(self.memory_budget);
+        while surplus > 0 || surplus_memories > 0 {
             let Some(entry) = queue.pop_front() else { break };
-            if is_current(&entry) {
-                surplus -= 1;
-                over.push(entry);
+            if entry.is_current() {
+                surplus = surplus.saturating_sub(1);
+                surplus_memories = surplus_memories.saturating_sub(entry.memories);
+                over.push((entry.stamp, entry.slot));
             }
         }
         if queue.len() > 2 * self.budget + 64 {
-            queue.retain(is_current);
+            queue.retain(Entry::is_current);
         }
         over
     }

@@ -259,14 +259,15 @@ impl Dispatcher {
 
     /// The slot is done with its messages: its guest stays in memory if it may.
     fn put_back(self: &Arc<Self>, slot: &Arc<Slot>, guest: Option<Box<Guest>>) {
-        let (stamp, dropped) = {
+        let (kept, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = false;
             inner.body = Body::Cold;
             match guest {
                 Some(guest) if inner.is_trusted() && self.residents.keeps_any() => {
+                    let memories = guest.memories();
                     inner.body = Body::Resident(guest);
-                    (Some(self.residents.keep(slot)), None)
+                    (Some((self.residents.keep(slot, memories), memories)), None)
                 }
                 guest => (None, guest),
             }
@@ -278,14 +279,14 @@ impl Dispatcher {
                 self.schedule(slot, &mut inner);
             }
         }
-        match stamp {
-            Some(stamp) => self.evict(slot, stamp),
+        match kept {
+            Some((stamp, memories)) => self.evict(slot, stamp, memories),
             None => self.forget_if_idle(slot),
         }
     }
 
-    fn evict(self: &Arc<Self>, slot: &Arc<Slot>, stamp: u64) {
-        for (stamp, victim) in self.residents.evict(slot, stamp) {
+    fn evict(self: &Arc<Self>, slot: &Arc<Slot>, stamp: u64, memories: usize) {
+        for (stamp, victim) in self.residents.evict(slot, stamp, memories) {
             let guest = {
                 let mut inner = victim.lock();
                 let current = victim.stamp.load(std::sync::atomic::Ordering::Acquire) == stamp;

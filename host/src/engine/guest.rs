@@ -22,6 +22,7 @@ pub struct Guest {
     shared: Arc<Mutex<Shared>>,
     engine: Arc<Engine>,
     log: GuestLog,
+    memories: usize,
 }
 
 type Returned = Result<String, WitFailure>;
@@ -58,8 +59,9 @@ impl Engine {
         let start = execution.begin().expect("an execution with a guest has been started");
         let log = GuestLog::gathering(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
         let shared = Arc::new(Mutex::new(Shared { execution, waits: Waits::Nothing, stop: None, metered_step: 0 }));
+        let memories = module.memories();
         let run = run(self.clone(), module.clone(), instance_id.into(), key, start, log.clone(), shared.clone());
-        Guest { run: Box::pin(run), shared, engine: self.clone(), log }
+        Guest { run: Box::pin(run), shared, engine: self.clone(), log, memories }
     }
 }
 
@@ -114,6 +116,11 @@ impl Guest {
             Poll::Ready(Ok(Err(failure))) => self.record(Outcome::Failed(failure.into())),
             Poll::Ready(Err(error)) => self.crashed(error),
         }
+    }
+
+    /// How many linear memories it takes.
+    pub fn memories(&self) -> usize {
+        self.memories
     }
 
     /// What the guest has logged in steps that are to be committed.

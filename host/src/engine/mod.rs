@@ -42,6 +42,8 @@ pub struct Engine {
     cache: PathBuf,
     compiled: Mutex<HashMap<String, Arc<Module>>>,
     epoch: Epoch,
+    /// How many linear memories there may be at a time.
+    memories: u32,
 }
 
 impl Engine {
@@ -69,6 +71,7 @@ impl Engine {
             linker,
             limits: Arc::new(limits),
             callbacks,
+            memories: settings::memories(guests),
             compiled: Mutex::default(),
         }))
     }
@@ -83,6 +86,11 @@ impl Engine {
         self.compiled.lock().expect("no panic while it is held").remove(digest);
         // What is left there is never asked for.
         let _ = std::fs::remove_file(self.cache.join(format!("{digest}.cwasm")));
+    }
+
+    /// How many of the memories are there for residents, where so many guests are not residents.
+    pub fn memories_beside(&self, guests: u32) -> usize {
+        self.memories.saturating_sub(guests.saturating_mul(settings::MEMORIES_PER_GUEST)) as usize
     }
 
     /// How many ticks of the epoch a step may take.

@@ -28,6 +28,8 @@ pub struct Module {
     instance: InstancePre<World>,
     exports: Exports,
     manifest: Manifest,
+    /// Linear memories that a guest takes.
+    memories: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +81,7 @@ impl Engine {
     /// Checks an upload and compiles it; the cache on disk makes it cheap the second time.
     pub fn admit(self: &Arc<Self>, bytes: &[u8]) -> Result<Admitted, BadModule> {
         let component = encode(bytes)?;
-        let digest = hex(&Sha256::digest(&component));
+        let digest = hex::encode(Sha256::digest(&component));
         let module = self.compile(&digest, &component)?;
         if module.manifest.orchestrators.is_empty() && module.manifest.activities.is_empty() {
             return Err(BadModule::Empty);
@@ -95,7 +97,10 @@ impl Engine {
         let compiled = self.load_or_compile(digest, component)?;
         let instance = self.linker.instantiate_pre(&compiled).map_err(|error| BadModule::Import(chain(&error)))?;
         let exports = exports(&compiled)?;
-        let mut module = Module { digest: digest.to_owned(), instance, exports, manifest: Manifest::default() };
+        // One that imports whole modules or instances has no number; the linker takes none of these.
+        let memories = compiled.resources_required().map_or(0, |resources| resources.num_memories as usize);
+        let digest_of = digest.to_owned();
+        let mut module = Module { digest: digest_of, instance, exports, manifest: Manifest::default(), memories };
         module.manifest = self.describe(&module)?;
         let module = Arc::new(module);
         self.compiled.lock().expect("no panic while it is held").insert(digest.to_owned(), module.clone());
@@ -180,6 +185,11 @@ impl Module {
 
     pub fn activities(&self) -> &[String] {
         &self.manifest.activities
+    }
+
+    /// How many linear memories each of its guests takes.
+    pub fn memories(&self) -> usize {
+        self.memories
     }
 
     pub fn has_activity(&self, name: &str) -> bool {
@@ -307,12 +317,4 @@ fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
 
 fn chain(error: &wasmtime::Error) -> String {
     format!("{error:#}").replace(host_calls::HOST, "the host's interface")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

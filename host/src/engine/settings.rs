@@ -6,10 +6,13 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAll
 use crate::limits::GuestLimits;
 
 /// Core instances, memories and tables that one guest may take: a Rust module with the preview 1 adapter is 4 core instances with 1 memory and
-/// 2 tables; JavaScript engines bring up to 3 memories and 3 tables.
-const CORE_INSTANCES_PER_GUEST: u32 = 8;
-const MEMORIES_PER_GUEST: u32 = 3;
+/// 2 tables; a JavaScript engine 9 with 3 and 3; Python 24 and more, one for each of its native libraries, with 1 and 2.
+const CORE_INSTANCES_PER_GUEST: u32 = 64;
+pub const MEMORIES_PER_GUEST: u32 = 3;
 const TABLES_PER_GUEST: u32 = 6;
+
+/// Each memory takes up to 6 GiB of address space, of which a process has 128 TiB.
+const MEMORIES: u32 = 16_384;
 
 /// `guests`: how many may exist at a time.
 pub fn config(limits: &GuestLimits, guests: u32) -> Config {
@@ -44,12 +47,17 @@ pub fn config(limits: &GuestLimits, guests: u32) -> Config {
     config
 }
 
+/// How many memories there are for so many guests: enough, whatever they are, unless the address space ends before.
+pub fn memories(guests: u32) -> u32 {
+    guests.saturating_mul(MEMORIES_PER_GUEST).min(MEMORIES.max(guests))
+}
+
 fn pool(limits: &GuestLimits, guests: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(guests);
     pool.total_stacks(guests);
-    pool.total_core_instances(guests * 4);
-    pool.total_memories(guests + guests / 4 + 16);
+    pool.total_core_instances(guests.saturating_mul(CORE_INSTANCES_PER_GUEST)); // a bound, which takes no room
+    pool.total_memories(memories(guests));
     pool.total_tables(guests * 3);
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_GUEST);
     pool.max_memories_per_component(MEMORIES_PER_GUEST);
