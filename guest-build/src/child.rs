@@ -50,6 +50,25 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a tool whose words on standard error are for the user: shown where it succeeds, and the reason where it fails.
+pub(crate) fn told(command: &mut Command) -> Result<()> {
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!(
+            "{}",
+            if words.trim().is_empty() {
+                format!("{command:?} failed: {}", output.status)
+            } else {
+                words.trim().to_owned()
+            }
+        );
+    }
+    eprint!("{words}");
+    Ok(())
+}
+
 /// Runs the command quietly, and not for longer than this.
 pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
     let started = Instant::now();

@@ -1,30 +1,35 @@
-//! Builds modules of orchestrators: finds a WebAssembly toolchain, installs one where there is none, and runs cargo.
+//! Builds modules of orchestrators, in whatever language they are written, and gets the tools that this takes.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
-//! use fermata_guest_build::{BuildRequest, Toolchain};
+//! use fermata_guest_build::{Project, tools::Tools};
 //!
-//! let toolchain = Toolchain::find_or_install(&mut |line| eprintln!("{line}"))?;
-//! let modules = toolchain.build(&BuildRequest {
-//!     manifest_dir: "examples/02-select".into(),
-//!     packages: Vec::new(),
-//!     target_dir: "target/guest".into(),
-//!     out_dir: "modules".into(),
-//! })?;
+//! let project = Project::at("examples/02-select".as_ref())?;
+//! let module = project.build(None, &Tools::of_user()?, &mut |line| eprintln!("{line}"))?;
+//! println!("{}", module.display());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The modules are core modules for `wasm32-wasip1` with the contract embedded; the host makes components of them.
+//! - [`project`]: what lies in a folder, and how it is built
+//! - [`rust`]: crates, by a cargo that builds for WebAssembly. The modules are core modules with the contract embedded; the host makes
+//!   components of them
+//! - [`javascript`], [`python`]: components, by the tools of these languages
+//! - [`language`], [`debian`]: Node and Python, found or installed; [`tools`]: what their registries hold, installed as lock files say
+//! - [`sdk`]: the SDKs and the contract, which this crate carries
 
-mod build;
 mod child;
 pub mod debian;
-mod metadata;
-mod toolchain;
+mod javascript;
+pub mod language;
+mod project;
+mod python;
+mod rust;
+pub mod sdk;
+pub mod tools;
 
-pub use build::BuildRequest;
-pub use toolchain::Toolchain;
+pub use project::{Language, Project};
+pub use rust::{BuildRequest, TARGET, Toolchain};
 
-/// What guests are built for: all of std works there, and the host makes it deterministic.
-pub const TARGET: &str = "wasm32-wasip1";
+/// Is told what takes time, a line at a time.
+pub type Progress<'a> = &'a mut dyn FnMut(&str);

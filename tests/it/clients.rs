@@ -82,7 +82,7 @@ mod javascript {
 
 /// A client, and how its scenarios are run.
 #[derive(Clone, Copy)]
-struct Client {
+pub(super) struct Client {
     /// What the host calls it, and the folder of its scenarios.
     name: &'static str,
     script: &'static str,
@@ -94,7 +94,7 @@ struct Client {
 const PYTHON: Client =
     Client { name: "python", script: "run.py", installed: "bin/python", interpreter: |installed| installed.to_owned() };
 
-const JAVASCRIPT: Client =
+pub(super) const JAVASCRIPT: Client =
     Client { name: "js", script: "run.js", installed: "node_modules", interpreter: |_| "node".into() };
 
 /// A host on this machine alone, which asks for no key.
@@ -186,11 +186,17 @@ impl Client {
         self.runs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(self.name).join(self.script))
     }
 
-    /// Runs a program of the client's language, which finds the client.
-    fn runs(self, program: &Path) -> Command {
+    /// Where the client is, and what was installed with it.
+    pub(super) fn installed(self) -> PathBuf {
         let target = tests::binary().ancestors().nth(2).expect("the binary lies in target/<profile>").to_owned();
         let installed = target.join("clients").join(self.name).join(self.installed);
         assert!(installed.exists(), "{} is not there; `cargo xtask clients` installs it", installed.display());
+        installed
+    }
+
+    /// Runs a program of the client's language, which finds the client.
+    pub(super) fn runs(self, program: &Path) -> Command {
+        let installed = self.installed();
         let mut command = Command::new((self.interpreter)(&installed));
         // Python leaves no compiled files in the checkout, and Node looks for modules where they are installed.
         command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_PATH", installed);

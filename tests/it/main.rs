@@ -2,6 +2,7 @@
 
 mod activities;
 mod buffering;
+mod building;
 mod callbacks;
 mod children;
 mod cli;
@@ -13,6 +14,7 @@ mod errors;
 mod failures;
 mod generations;
 mod hostile;
+mod javascript;
 mod keys;
 mod kills;
 mod listing;

@@ -1,24 +1,66 @@
 //! The three orchestrators of the Durable Functions page, with its own requests.
 
 use serde_json::json;
-use tests::BASE;
+use tests::{BASE, Host};
 
 use super::{Fresh, RESIDENCIES};
 
+/// The languages of the samples, and what they add to the name of a module.
+const LANGUAGES: [(&str, &str); 3] = [("Rust", ""), ("JavaScript", "-javascript"), ("Python", "-python")];
+
+/// Runs a scenario with the sample of this name in every language, in both extremes of residency.
+fn in_every_language(sample: &str, scenario: impl Fn(&Host, &str)) {
+    for (language, suffix) in LANGUAGES {
+        for residency in RESIDENCIES {
+            let module = format!("{sample}{suffix}");
+            let host = Fresh::with(|settings| settings.residency(residency).modules(&[&module]));
+            scenario(&host, &format!("{language}, residency {residency}"));
+        }
+    }
+}
+
 #[test]
 fn budget_approval_granted_denied_and_with_the_body_of_the_page() {
-    for residency in RESIDENCIES {
-        let host = Fresh::with(|settings| settings.residency(residency));
-        for (body, output) in [
-            ("true", "approval granted"),
-            ("false", "approval denied"),
-            ("\"true\"", "approval granted"),
-            ("\"false\"", "approval denied"),
-        ] {
+    in_every_language("budget-approval", |host, which| {
+        for (body, output) in
+            [("true", "approval granted"), ("false", "approval denied"), ("\"true\"", "approval granted")]
+        {
             let id = host.start("BudgetApproval", "");
+            host.waits_for(&id, &["Approval"]);
             host.raise(&id, "Approval", body);
-            assert_eq!(host.output(&id), output, "{body}, residency {residency}");
+            assert_eq!(host.output(&id), output, "{body}, {which}");
         }
+    });
+}
+
+/// Where the orchestrator says that it waits for a `bool`, the word in quotes is one as well.
+#[test]
+fn budget_approval_denied_in_quotes() {
+    let host = Fresh::start();
+    let id = host.start("BudgetApproval", "");
+    host.raise(&id, "Approval", "\"false\"");
+    assert_eq!(host.output(&id), "approval denied");
+}
+
+#[test]
+fn an_event_before_the_wait_is_kept_for_it() {
+    in_every_language("budget-approval", |host, which| {
+        let id = host.start("BudgetApproval", "");
+        host.raise(&id, "approval", "true");
+        assert_eq!(host.output(&id), "approval granted", "{which}");
+    });
+}
+
+#[test]
+fn a_sample_goes_on_after_the_host_was_killed() {
+    for (language, suffix) in LANGUAGES {
+        let module = format!("budget-approval{suffix}");
+        let mut host = Fresh::with(|settings| settings.modules(&[&module]));
+        let id = host.start("BudgetApproval", "");
+        host.waits_for(&id, &["Approval"]);
+        host.kill_and_restart();
+        host.raise(&id, "Approval", "true");
+        assert_eq!(host.output(&id), "approval granted", "{language}");
     }
 }
 
@@ -34,32 +76,49 @@ fn the_request_of_the_page_letter_for_letter() {
 
 #[test]
 fn select_takes_whichever_event_comes_first() {
-    for residency in RESIDENCIES {
-        let host = Fresh::with(|settings| settings.residency(residency));
+    in_every_language("select", |host, which| {
         for (event, payload) in [("Event1", "1.5"), ("Event2", "true"), ("Event3", "7")] {
             let id = host.start("Select", "");
             host.waits_for(&id, &["Event1", "Event2", "Event3"]);
             host.raise(&id, event, payload);
-            let output = host.output(&id).to_string();
-            assert!(output.contains(event) && output.contains(payload), "{output}, residency {residency}");
+            // Python spells it True.
+            assert_eq!(
+                host.output(&id).to_string().to_lowercase(),
+                format!("\"{event} won with {payload}\"").to_lowercase(),
+                "{which}"
+            );
         }
-    }
+    });
 }
 
 #[test]
 fn a_building_permit_takes_three_approvals_in_any_order() {
     const GATES: [&str; 3] = ["CityPlanningApproval", "FireDeptApproval", "BuildingDeptApproval"];
-    for residency in RESIDENCIES {
-        let host = Fresh::with(|settings| settings.residency(residency));
+    in_every_language("new-building-permit", |host, which| {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let id = host.start("NewBuildingPermit", "\"APP-42\"");
             for gate in order {
                 host.raise(&id, GATES[gate], "");
             }
-            let output = host.output(&id).to_string();
-            assert!(output.contains("APP-42"), "{output}, order {order:?}, residency {residency}");
+            let permit = host.output(&id);
+            assert_eq!(permit["applicationId"], "APP-42", "{permit}, order {order:?}, {which}");
+            assert!(permit["number"].as_str().unwrap().starts_with("BP-"), "{permit}, order {order:?}, {which}");
         }
-    }
+    });
+}
+
+#[test]
+fn no_permit_without_an_application() {
+    in_every_language("new-building-permit", |host, which| {
+        let id = host.start("NewBuildingPermit", "\"\"");
+        for gate in ["CityPlanningApproval", "FireDeptApproval", "BuildingDeptApproval"] {
+            host.raise(&id, gate, "");
+        }
+        let ended = host.ended(&id);
+        assert_eq!(ended["runtimeStatus"], "Failed", "{ended}, {which}");
+        assert_eq!(ended["failure"]["errorType"], "NoApplication", "{ended}, {which}");
+        assert!(ended["output"].as_str().unwrap().contains("needs the id of an application"), "{ended}, {which}");
+    });
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo { check } => demo::run(check),
         Command::Test { rest } => checks::run(&rest),
-        Command::Guests => guests::build_all().map(drop),
+        Command::Guests => guests::build_all(),
         Command::Clients => clients::install(),
         Command::Bench { rest } => bench::run(&rest),
     }

@@ -3,13 +3,15 @@
 // `tools` is where package.json of this folder is installed; `wit` holds the contract. What goes wrong is told in one message on standard
 // error, with exit code 1.
 
+import { execFile } from "node:child_process";
 import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 
+import { framesOf } from "../src/stack.js";
 import { BuildError, sourcesOf, stemOf } from "./project.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -29,7 +31,8 @@ async function main() {
     const folder = (await stat(project)).isDirectory() ? project : dirname(project);
     const { text, map } = await bundled(tool("esbuild"), sources, folder);
     const bundle = `${text}\nglobalThis.__fermataPlaces = ${JSON.stringify(places(tool("@jridgewell/sourcemap-codec"), map, folder))};\n`;
-    await writeFile(out, await componentized(tool("componentize-qjs"), bundle, values.wit));
+    const made = await componentized(tool("componentize-qjs"), bundle, values.wit);
+    await writeFile(out, made);
 }
 
 /** One file of everything: the SDK, the user's files and what they import. */
@@ -68,9 +71,15 @@ async function bundled(esbuild, sources, folder) {
         const [map, module] = [".map", ".js"].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
         return { text: module, map: JSON.parse(map) };
     } catch (failed) {
-        const messages = failed.errors ?? [{ text: failed.message }];
+        const messages = (failed.errors ?? [{ text: failed.message }]).map((message) => ({ ...message, notes: hints(message) }));
         throw new BuildError((await esbuild.formatMessages(messages, { kind: "error" })).join("").trim());
     }
+}
+
+/** What to do about an error of the bundler's, whose own notes are about options that nobody has here. */
+function hints({ text }) {
+    const [, name] = /^Could not resolve "([^."/][^"]*)"/.exec(text) ?? [];
+    return name ? [{ text: `If it is a package, install it: npm install ${name}` }] : [];
 }
 
 /**
@@ -119,6 +128,7 @@ const replacements = {
 async function componentized({ componentize }, jsSource, contract) {
     const folder = await mkdtemp(join(tmpdir(), "fermata-js-"));
     try {
+        await check(jsSource, folder);
         const wit = join(folder, "wit");
         await mkdir(join(wit, "deps"), { recursive: true });
         await copyFile(join(contract, "orchestration.wit"), join(wit, "orchestration.wit"));
@@ -126,13 +136,39 @@ async function componentized({ componentize }, jsSource, contract) {
         await copyFile(join(HERE, "wit/deps/random.wit"), join(wit, "deps/random.wit"));
         const jsPath = join(folder, "module.js");
         await writeFile(jsPath, jsSource);
-        const made = await componentize({ witPath: wit, world: "javascript", jsSource, jsPath, moduleRoot: folder, sync: true });
-        return made.component;
-    } catch (failed) {
-        throw new BuildError(`the code fails as soon as it is loaded: ${failed.message}`);
+        const options = { witPath: wit, world: "javascript", jsSource, jsPath, moduleRoot: folder, sync: true };
+        return (await componentize(options).catch((failed) => refuse(failed.message))).component;
     } finally {
         await rm(folder, { recursive: true, force: true });
     }
+}
+
+/** Loads the bundle here first: what Node says of an error is more than the engine does. */
+async function check(jsSource, folder) {
+    const path = join(folder, "check.mjs");
+    await writeFile(path, jsSource.replace(/^import (\w+) from "(fermata|wasi):.*$/gm, "const $1 = undefined;"));
+    const { stdout } = await promisify(execFile)(process.execPath, [join(HERE, "check.mjs"), path]);
+    const { manifest, message, stack } = JSON.parse(stdout);
+    if (!manifest) {
+        refuse(message, placesIn(jsSource, stack));
+    }
+    if (manifest.orchestrators.length + manifest.activities.length === 0) {
+        throw new BuildError(
+            "there is no orchestrator and no activity in this project: `df.app.orchestration(name, function* (context) { … })` makes one, or `module.exports = df.orchestrator(…)`",
+        );
+    }
+}
+
+function refuse(reason, place = "") {
+    // The engine tells what it was doing before what went wrong.
+    const said = reason.replace(/^.*JavaScript module evaluation: /s, "").trim();
+    throw new BuildError(`the code fails as soon as it is loaded: ${[said, place].filter(Boolean).join("\n")}`);
+}
+
+/** The user's own lines of a stack that Node has written. */
+function placesIn(jsSource, stack) {
+    globalThis.__fermataPlaces = JSON.parse(jsSource.slice(jsSource.lastIndexOf("globalThis.__fermataPlaces = ") + 29).replace(/;\s*$/, ""));
+    return framesOf(stack.replace(/file:\S*check\.mjs/g, "module.js").replace(/^(\s*at )(module\.js:\S+)$/gm, "$1<top> ($2)"));
 }
 
 main().catch((failed) => {

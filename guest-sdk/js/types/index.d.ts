@@ -82,8 +82,8 @@ declare module "fermata-guest" {
         readonly Task: {
             /** Complete when every task is; fails when the first one does. Its value is an array, in the order of the tasks. */
             all<const T extends readonly Task<unknown>[]>(tasks: T): Task<{ -readonly [K in keyof T]: T[K] extends Task<infer V> ? V : never }>;
-            /** Complete when the first of the tasks is; its value is that task. */
-            any<T extends Task<unknown>>(tasks: readonly T[]): Task<T>;
+            /** Complete when the first of the tasks is; its value is that task, to be compared with `===`. */
+            any<T extends Task<unknown>>(tasks: readonly T[]): Task<Winner<T>>;
         };
 
         getInput<T = any>(): T;
@@ -144,6 +144,9 @@ declare module "fermata-guest" {
         /** Its value where it is complete, its error where it has failed. */
         readonly result: T;
     }
+
+    /** The task that won. It is complete: its value is in `result`. */
+    export type Winner<T extends Task<unknown>> = Omit<T, "then">;
 
     /** A task of the host's. */
     export interface HostTask<T = unknown> extends Task<T> {
@@ -247,3 +250,25 @@ declare module "fermata-guest/app" {
         options: ActivityHandler<I, O> | { handler: ActivityHandler<I, O> },
     ): RegisteredActivity<I, O>;
 }
+
+// ---- Globals
+
+/** Writes to the guest's log. */
+interface Console {
+    log(...words: unknown[]): void;
+    info(...words: unknown[]): void;
+    debug(...words: unknown[]): void;
+    trace(...words: unknown[]): void;
+    warn(...words: unknown[]): void;
+    error(...words: unknown[]): void;
+}
+declare var console: Console;
+
+/** Random numbers: the same on replay in an orchestrator, real in an activity. So are those of `Math.random`. */
+interface Crypto {
+    getRandomValues<T extends ArrayBufferView | null>(array: T): T;
+    randomUUID(): `${string}-${string}-${string}-${string}-${string}`;
+}
+declare var crypto: Crypto;
+
+declare function queueMicrotask(job: () => void): void;

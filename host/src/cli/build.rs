@@ -1,11 +1,10 @@
 //! `fermata build`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use fermata_guest_build::{BuildRequest, Toolchain};
+use fermata_guest_build::{Project, tools::Tools};
 
 use super::text;
 
@@ -13,43 +12,29 @@ const EXAMPLES: &str = "\
 Examples:
   fermata build .
   fermata build examples/02-select --out modules
-  fermata deploy $(fermata build .)";
+  fermata build BudgetApproval.js
+  fermata deploy $(fermata build .)
 
-/// Compiles a crate of orchestrators to WebAssembly and prints the module's path.
+The tools that it takes are installed when they are first needed, from crates.io, npm or PyPI, in the versions that this
+fermata was tried with; those for JavaScript and Python go to the folder FERMATA_TOOLS, else to ~/.cache/fermata/tools.";
+
+/// Builds a module from orchestrators in Rust, JavaScript, TypeScript or Python, and prints its path.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Build {
-    /// The folder with the crate's Cargo.toml.
+    /// A folder with a Cargo.toml, a package.json, a pyproject.toml or a requirements.txt, or a file in JavaScript, TypeScript or
+    /// Python.
     path: PathBuf,
-    /// Where the module goes; target/guests of the crate's workspace where there is none.
+    /// Where the module goes; where there is none, target/guests of a crate's workspace, dist of any other project.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl Build {
     pub fn run(self) -> Result<()> {
-        let target = target_dir(&self.path)?;
-        let toolchain = Toolchain::find_or_install(&mut |line| eprintln!("{line}"))?;
-        let request = BuildRequest {
-            target_dir: target.join("guest-build"),
-            out_dir: self.out.unwrap_or_else(|| target.join("guests")),
-            manifest_dir: self.path,
-            packages: Vec::new(),
-        };
-        for module in toolchain.build(&request)? {
-            text::line(&module.display().to_string());
-        }
+        let project = Project::at(&self.path)?;
+        let module = project.build(self.out.as_deref(), &Tools::of_user()?, &mut |line| eprintln!("{line}"))?;
+        text::line(&module.display().to_string());
         Ok(())
     }
-}
-
-/// The folder that version control ignores: `target` of the workspace, which is the crate itself where there is none around it.
-fn target_dir(path: &Path) -> Result<PathBuf> {
-    let manifest = path.join("Cargo.toml");
-    let mut cargo = Command::new("cargo");
-    cargo.args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"]).arg(&manifest);
-    let output = cargo.stderr(Stdio::inherit()).output().context("cargo can not be run: install Rust first")?;
-    ensure!(output.status.success(), "there is no crate at {}", manifest.display());
-    let workspace = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
-    Ok(workspace.with_file_name("target"))
 }

@@ -1,8 +1,8 @@
-//! The `fermata` command. Apart from `serve`, `build`, `replay` and `key` it talks HTTP like anyone else.
+//! The `fermata` command. Apart from `serve`, `new`, `build`, `replay` and `key` it talks HTTP like anyone else.
 //!
 //! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
 //!
-//! - [`serve`]: the host itself; [`build`]: modules from source
+//! - [`serve`]: the host itself; [`new`], [`build`]: projects, and modules from them
 //! - [`key`]: who may ask a host
 //! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`], [`binding`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
 //!   answers are shown to people
@@ -20,6 +20,7 @@ mod instances;
 mod key;
 mod migrate;
 mod modules;
+mod new;
 mod replay;
 mod serve;
 mod skip;
@@ -35,8 +36,9 @@ use failure::Failure;
 
 const AFTER_HELP: &str = "\
 First steps:
-  fermata build my-orchestrator              compile a crate, print the module's path
-  fermata serve --modules my-orchestrator.wasm
+  fermata new orders --lang ts               make a project: rust, js, ts or python
+  fermata build orders                       build its module, print the module's path
+  fermata serve --modules orders/dist
   fermata start Select --id s1
   fermata raise s1 Event2 true
   fermata status s1
@@ -56,6 +58,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    New(new::New),
     Build(build::Build),
     Deploy(modules::Deploy),
     Modules(modules::Modules),
@@ -128,6 +131,7 @@ pub fn run() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => Ok(serve.run()?),
+        Command::New(new) => Ok(new.run()?),
         Command::Build(build) => Ok(build.run()?),
         Command::Replay(replay) => replay.run(),
         Command::Key(key) => key.run(),

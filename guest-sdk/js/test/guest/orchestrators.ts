@@ -56,11 +56,12 @@ df.app.orchestration("JsAsyncLoop", async function (context) {
 
 function world(context: OrchestrationContext) {
     const bytes = crypto.getRandomValues(new Uint8Array(4));
-    return [Date.now(), new Date().toISOString(), context.df.currentUtcDateTime, performance.now(), Math.random(), crypto.randomUUID(), context.df.newGuid(), [...bytes]];
+    return [Date.now(), new Date().toISOString(), context.df.currentUtcDateTime, Math.random(), crypto.randomUUID(), context.df.newGuid(), [...bytes]];
 }
 
 df.app.orchestration("JsWorld", function* (context) {
     const before = world(context);
+    context.df.setCustomStatus(before);
     yield context.df.waitForExternalEvent("E");
     return [before, world(context)];
 });
@@ -169,8 +170,9 @@ df.app.orchestration("JsAsync", async function (context) {
     const seen: unknown[] = [];
     const note = async (name: string, task: df.Task<number>) => seen.push([name, await task]);
     const winner = await durable.Task.any(e);
-    seen.push(e.indexOf(winner as df.Task<number>));
-    await Promise.all([note("c", e[2]), note("a", e[0]), (async () => seen.push(await echo("x")))(), durable.Task.all([e[0], e[1]]).then((all) => seen.push(all))]);
+    seen.push(e.findIndex((each) => each === winner));
+    seen.push(await echo("x"));
+    await Promise.all([note("c", e[2]), note("a", e[0]), durable.Task.all([e[0], e[1]]).then((all) => seen.push(all))]);
     try {
         await durable.callActivity("JsFails", "lamps");
     } catch (error) {
@@ -195,16 +197,21 @@ df.app.orchestration("JsNever", async () => {
 });
 
 // What a type checker refuses, and JavaScript lets pass.
+// @ts-expect-error it yields what is no task
+const yieldsNumbers: df.OrchestrationHandler = function* () {
+    yield 1;
+};
 const untyped = (handler: unknown) => handler as df.OrchestrationHandler;
-df.app.orchestration("JsPlain", untyped((context: OrchestrationContext) => (context.df.waitForExternalEvent("Approval") ? "granted" : "denied")));
+df.app.orchestration("JsPlain", untyped((context: OrchestrationContext) => {
+    // @ts-expect-error a task is always true: the type checker tells that it was not waited for
+    return context.df.waitForExternalEvent("Approval") ? "granted" : "denied";
+}));
 df.app.orchestration("JsForgot", untyped((context: OrchestrationContext) => context.df.waitForExternalEvent("Approval")));
 df.app.orchestration("JsReturnsTask", untyped(function* (context: OrchestrationContext) {
     yield context.df.callActivity("JsEcho");
     return context.df.callActivity("JsEcho");
 }));
-df.app.orchestration("JsYieldsArray", untyped(function* () {
-    yield [1, 2];
-}));
+df.app.orchestration("JsYieldsNumber", yieldsNumbers);
 df.app.orchestration("JsNoJson", untyped(function* () {
     return 1n;
 }));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::TARGET;
+use super::TARGET;
 use crate::child::{self, command};
 use crate::debian;
 
@@ -84,7 +84,7 @@ impl Toolchain {
     }
 
     /// Cargo, made ready to build for the target once its subcommand is given.
-    pub(crate) fn cargo(self) -> Command {
+    pub(super) fn cargo(self) -> Command {
         match self {
             Self::Rustup => command("cargo"),
             Self::Debian => {
@@ -101,7 +101,7 @@ impl Toolchain {
     }
 
     /// What `cargo build` is told besides.
-    pub(crate) fn build_flags(self) -> &'static [&'static str] {
+    pub(super) fn build_flags(self) -> &'static [&'static str] {
         match self {
             Self::Rustup => &[],
             Self::Debian => &["-Z", "build-std=std,panic_abort"],

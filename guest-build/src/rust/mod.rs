@@ -1,12 +1,19 @@
-//! Runs cargo, and puts the modules where they are wanted.
+//! Modules from crates: runs a cargo that builds for WebAssembly, and puts the modules where they are wanted.
+
+mod metadata;
+mod toolchain;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::metadata::{Metadata, PROFILE};
-use crate::{TARGET, Toolchain, child};
+use crate::child;
+use metadata::{Metadata, PROFILE};
+pub use toolchain::Toolchain;
+
+/// What guests are built for: all of std works there, and the host makes it deterministic.
+pub const TARGET: &str = "wasm32-wasip1";
 
 /// The profile for a crate whose workspace has none: small, and quick for the host to compile.
 const PROFILE_SETTINGS: &[&str] = &[
@@ -60,7 +67,7 @@ impl Toolchain {
 
         fs::create_dir_all(out_dir).with_context(|| format!("cannot make the folder {}", out_dir.display()))?;
         let built = target_dir.join(TARGET).join(PROFILE);
-        let put = |(package, artifact): (&&crate::metadata::Package, &String)| {
+        let put = |(package, artifact): (&&metadata::Package, &String)| {
             let module = out_dir.join(format!("{}.wasm", package.name));
             put(&built.join(artifact), &module)?;
             Ok(module)

@@ -9,17 +9,17 @@ use serde::Deserialize;
 use crate::child;
 
 /// The profile of guests; a workspace may define its own.
-pub(crate) const PROFILE: &str = "guest";
+pub(super) const PROFILE: &str = "guest";
 
 #[derive(Deserialize)]
-pub(crate) struct Metadata {
+pub(super) struct Metadata {
     packages: Vec<Package>,
     workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Package {
-    pub(crate) name: String,
+pub(super) struct Package {
+    pub(super) name: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
@@ -31,7 +31,7 @@ struct Target {
 }
 
 impl Metadata {
-    pub(crate) fn read(cargo: &mut Command, manifest_dir: &Path) -> Result<Self> {
+    pub(super) fn read(cargo: &mut Command, manifest_dir: &Path) -> Result<Self> {
         let manifest = manifest_dir.join("Cargo.toml");
         cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&manifest);
         let json = child::output(cargo).with_context(|| format!("cannot read {}", manifest.display()))?;
@@ -39,7 +39,7 @@ impl Metadata {
     }
 
     /// The packages of these names; without names, the one in the folder.
-    pub(crate) fn select(&self, manifest_dir: &Path, names: &[String]) -> Result<Vec<&Package>> {
+    pub(super) fn select(&self, manifest_dir: &Path, names: &[String]) -> Result<Vec<&Package>> {
         if names.is_empty() {
             let manifest = manifest_dir.canonicalize()?.join("Cargo.toml");
             let package = self.packages.iter().find(|package| package.manifest_path == manifest);
@@ -55,19 +55,19 @@ impl Metadata {
     }
 
     /// Whether the workspace has a profile for guests of its own.
-    pub(crate) fn has_profile(&self) -> bool {
+    pub(super) fn has_profile(&self) -> bool {
         let manifest = std::fs::read_to_string(self.workspace_root.join("Cargo.toml")).unwrap_or_default();
         manifest.lines().any(|line| line.trim() == format!("[profile.{PROFILE}]"))
     }
 
-    pub(crate) fn has_lock_file(&self) -> bool {
+    pub(super) fn has_lock_file(&self) -> bool {
         self.workspace_root.join("Cargo.lock").exists()
     }
 }
 
 impl Package {
     /// The name of the file that cargo makes.
-    pub(crate) fn artifact(&self) -> Result<String> {
+    pub(super) fn artifact(&self) -> Result<String> {
         let library = self.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
         let Some(library) = library else {
             bail!(
