@@ -1,11 +1,13 @@
 //! Child processes, with an environment that is the user's and not that of the cargo we may run under.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::Progress;
 
 /// What a user sets to reach a registry, or to be spared a load, stays.
 const KEPT: &[&str] =
@@ -50,23 +52,27 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a tool whose words on standard error are for the user: shown where it succeeds, and the reason where it fails.
-pub(crate) fn told(command: &mut Command) -> Result<()> {
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        bail!(
-            "{}",
-            if words.trim().is_empty() {
-                format!("{command:?} failed: {}", output.status)
-            } else {
-                words.trim().to_owned()
-            }
-        );
+/// Runs a tool that tells how it goes, line by line on standard error, and at last `error: ` with the reason where it fails.
+pub(crate) fn told(command: &mut Command, progress: Progress) -> Result<()> {
+    let piped = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = piped.spawn().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let mut reason: Option<String> = None;
+    let errors = child.stderr.take().context("the standard error of a child is a pipe")?;
+    for line in BufReader::new(errors).lines().map_while(std::io::Result::ok) {
+        match (&mut reason, line.strip_prefix("error: ")) {
+            (None, Some(begins)) => reason = Some(begins.to_owned()),
+            (None, None) => progress(&line),
+            (Some(reason), _) => *reason += &format!("\n{line}"),
+        }
     }
-    eprint!("{words}");
-    Ok(())
+    let status = child.wait()?;
+    if status.success() {
+        return Ok(());
+    }
+    match reason {
+        Some(reason) => bail!("{}", reason.trim_end()),
+        None => bail!("{command:?} failed: {status}"),
+    }
 }
 
 /// Runs the command quietly, and not for longer than this.
@@ -118,6 +124,17 @@ mod tests {
         ] {
             assert!(!leaks(variable), "{variable}");
         }
+    }
+
+    #[test]
+    fn what_a_tool_tells_is_progress_until_it_is_the_reason() {
+        let mut lines = Vec::new();
+        let mut try_it =
+            |script: &str| told(command("sh").args(["-c", script]), &mut |line| lines.push(line.to_owned()));
+        try_it("echo one >&2; echo two >&2").unwrap();
+        let error = try_it("echo three >&2; echo error: no route >&2; echo at all >&2; exit 1").unwrap_err();
+        assert_eq!(error.to_string(), "no route\nat all");
+        assert_eq!(lines, ["one", "two", "three"]);
     }
 
     #[test]

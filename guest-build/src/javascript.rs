@@ -23,7 +23,7 @@ pub fn build(project: &Path, out: &Path, tools: &Tools, progress: Progress) -> R
     }
     let mut node = command("node");
     node.arg(sdk.javascript_build()).arg("--tools").arg(installed).arg("--wit").arg(sdk.wit()).arg(project).arg(out);
-    child::told(&mut node)
+    child::told(&mut node, progress)
 }
 
 fn install_tools(version: &str, tools: &Tools, progress: Progress) -> Result<std::path::PathBuf> {
@@ -33,7 +33,7 @@ fn install_tools(version: &str, tools: &Tools, progress: Progress) -> Result<std
         for (name, text) in sdk::JAVASCRIPT_TOOLS {
             fs::write(folder.join(name), text)?;
         }
-        language::npm_install(folder).context("the tools for JavaScript could not be installed")
+        language::npm_install(folder, progress).context("the tools for JavaScript could not be installed")
     })
 }
 
@@ -49,6 +49,6 @@ fn install_dependencies(project: &Path, progress: Progress) -> Result<()> {
     progress("installing the project's packages with npm");
     let how = if project.join("package-lock.json").exists() { "ci" } else { "install" };
     let arguments = [how, "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"];
-    child::told(command("npm").args(arguments).current_dir(project))
+    child::told(command("npm").args(arguments).current_dir(project), progress)
         .context("the project's packages could not be installed")
 }

@@ -1,5 +1,6 @@
 //! The languages that a machine must have besides Rust: found, or installed where that is Debian and we are root.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -51,22 +52,22 @@ impl Language {
 }
 
 /// Makes an environment of Python in an empty folder, with packages as a file with hashes says.
-pub fn python_environment(folder: &std::path::Path, requirements: &std::path::Path) -> Result<()> {
-    child::told(command("python3").args(["-m", "venv"]).arg(folder))?;
+pub fn python_environment(folder: &Path, requirements: &Path, progress: Progress) -> Result<()> {
+    child::told(command("python3").args(["-m", "venv"]).arg(folder), progress)?;
     let arguments =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"];
-    child::told(command(python_in(folder)).args(arguments).arg(requirements))
+    child::told(command(python_in(folder)).args(arguments).arg(requirements), progress)
 }
 
 /// The Python of an environment.
-pub fn python_in(environment: &std::path::Path) -> std::path::PathBuf {
+pub fn python_in(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
 /// Installs packages of npm into a folder that holds a package.json and its lock file.
-pub fn npm_install(folder: &std::path::Path) -> Result<()> {
+pub fn npm_install(folder: &Path, progress: Progress) -> Result<()> {
     let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    child::told(command("npm").args(arguments).current_dir(folder))
+    child::told(command("npm").args(arguments).current_dir(folder), progress)
 }
 
 fn python_version() -> Option<String> {

@@ -28,7 +28,7 @@ pub fn build(project: &Path, out: &Path, tools: &Tools, progress: Progress) -> R
     if let Some(packages) = packages {
         build.arg("--site-packages").arg(packages);
     }
-    child::told(&mut build)
+    child::told(&mut build, progress)
 }
 
 fn install_tools(version: &str, tools: &Tools, progress: Progress) -> Result<PathBuf> {
@@ -36,7 +36,7 @@ fn install_tools(version: &str, tools: &Tools, progress: Progress) -> Result<Pat
         progress("installing componentize-py with pip");
         let requirements = folder.with_extension("txt");
         fs::write(&requirements, sdk::PYTHON_TOOLS)?;
-        let installed = language::python_environment(folder, &requirements);
+        let installed = language::python_environment(folder, &requirements, progress);
         installed.context("the tools for Python could not be installed")
     })
 }
@@ -68,7 +68,8 @@ fn install_dependencies(project: &Path, python: &Path, tools: &Tools, progress: 
         ]);
         pip.arg("--target").arg(folder).arg("--requirement").arg(&list);
         let no_native = "a module holds packages that are in Python alone, and none with native code";
-        child::told(&mut pip).with_context(|| format!("{} could not be installed: {no_native}", requirements.display()))
+        child::told(&mut pip, progress)
+            .with_context(|| format!("{} could not be installed: {no_native}", requirements.display()))
     })?;
     Ok(Some(folder))
 }

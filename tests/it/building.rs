@@ -155,7 +155,7 @@ fn what_can_not_be_built_is_told_with_its_place() {
         ("a.js", "console.log(1);", &["no orchestrator"]),
         ("a.js", "require('durable-functions').app.orchestration('', function* () {});", &["has a name"]),
         ("a.js", "require('durable-functions').app.orchestration('A', 1);", &["needs a function"]),
-        ("a.py", "x = = 1\n", &["a.py", "line 1"]),
+        ("a.py", "x = = 1\n", &["a.py:1", "invalid syntax"]),
         ("a.py", "import nowhere\n", &["nowhere"]),
         ("a.py", "x = 1\n", &["no orchestrator"]),
         ("a.rs", ORCHESTRATOR, &["no project of orchestrators"]),

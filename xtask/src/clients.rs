@@ -58,12 +58,12 @@ fn install_one(client: &Client) -> Result<()> {
 }
 
 fn install_python(source: &Path, folder: &Path) -> Result<()> {
-    language::python_environment(folder, &source.join(PYTHON.lock))
+    language::python_environment(folder, &source.join(PYTHON.lock), &mut |line| eprintln!("{line}"))
 }
 
 fn install_javascript(source: &Path, folder: &Path) -> Result<()> {
     for file in ["package.json", JAVASCRIPT.lock] {
         std::fs::copy(source.join(file), folder.join(file))?;
     }
-    language::npm_install(folder)
+    language::npm_install(folder, &mut |line| eprintln!("{line}"))
 }

@@ -1,7 +1,7 @@
 // Builds a module from orchestrators in JavaScript or TypeScript: `node build.mjs --tools DIR --wit DIR PROJECT OUT`.
 //
 // `tools` is where package.json of this folder is installed; `wit` holds the contract. What goes wrong is told in one message on standard
-// error, with exit code 1.
+// error, after `error: `, with exit code 1.
 
 import { execFile } from "node:child_process";
 import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
@@ -172,6 +172,6 @@ function placesIn(jsSource, stack) {
 }
 
 main().catch((failed) => {
-    process.stderr.write(`${failed instanceof BuildError ? failed.message : failed.stack}\n`);
+    process.stderr.write(`error: ${failed instanceof BuildError ? failed.message : failed.stack}\n`);
     process.exitCode = 1;
 });
