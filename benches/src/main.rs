@@ -2,6 +2,7 @@
 //!
 //! - [`floor`]: the limits of this machine
 //! - [`replay`]: bringing a waiting orchestrator back from its history
+//! - [`guests`]: what a guest costs by its language
 //! - [`e2e`]: many instances, each blocked on one event, over HTTP and on a real disk
 //! - [`peers`]: the same against others
 //!
@@ -9,6 +10,7 @@
 
 mod e2e;
 mod floor;
+mod guests;
 mod http;
 mod latency;
 mod peers;
@@ -44,6 +46,8 @@ enum Suite {
     Floor,
     /// Bringing a waiting orchestrator back from its history
     Replay,
+    /// What a guest costs by its language
+    Guests,
     /// Many instances, each blocked on one event
     E2e,
     /// The same beside Restate; needs npm
@@ -111,6 +115,7 @@ fn main() -> Result<()> {
             match suite {
                 Suite::Floor => floor::run(&parameters, &places).await,
                 Suite::Replay => replay::run(&parameters, &places).await,
+                Suite::Guests => guests::run(&parameters, &places).await,
                 Suite::E2e => e2e::run(&parameters, &places).await,
                 Suite::Peers => peers::run(&parameters, &places).await,
             }

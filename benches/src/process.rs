@@ -37,6 +37,13 @@ pub fn usage(processes: &[u32]) -> Result<Usage> {
     Ok(sum)
 }
 
+/// The memory of this process, where what is shared counts in parts.
+pub fn proportional_bytes() -> Result<u64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let kilobytes = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB"));
+    Ok(kilobytes.context("/proc/self/smaps_rollup")?.trim().parse::<u64>()? << 10)
+}
+
 /// How long the machine's processors have worked so far, for whomever.
 pub fn machine_busy() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/stat")?;

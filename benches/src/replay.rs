@@ -67,7 +67,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
 }
 
 /// The time of one call; what it gives is dropped afterwards.
-fn micros<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
+pub fn micros<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
     let begun = Instant::now();
     let made = work()?;
     let time = begun.elapsed();
@@ -91,7 +91,7 @@ impl Bench {
     /// The history of an orchestrator that has taken so many events and waits for one more.
     fn history(&self, waits: usize) -> Result<Vec<Step>> {
         let mut execution = Execution::new(Vec::new());
-        execution.push(start(waits + 1));
+        execution.push(start("Collect", waits + 1));
         (0..waits as u64).for_each(|number| execution.push(event(number + 2)));
         let mut guest = self.engine.guest(&self.module, ID, 0, execution);
         let progress = guest.resume([], Timestamp(0));
@@ -124,9 +124,10 @@ fn replay_natively(history: Vec<Step>, waits: usize) -> Result<Execution> {
     Ok(execution)
 }
 
-fn start(count: usize) -> Message {
+/// The message that starts an orchestrator which takes so many events.
+pub fn start(orchestrator: &str, count: usize) -> Message {
     let start = Start {
-        name: "Collect".into(),
+        name: orchestrator.into(),
         input: Payload::parse(&count.to_string()).expect("a number is JSON"),
         execution: "an execution".into(),
         module: "a module".into(),
@@ -138,7 +139,8 @@ fn start(count: usize) -> Message {
     Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
 }
 
-fn event(seq: u64) -> Message {
+/// One of these events.
+pub fn event(seq: u64) -> Message {
     let body = MessageBody::EventRaised { name: "item".into(), input: Payload::string("ok") };
     Message { seq, at: Timestamp(1_000_000 + seq as i64), body }
 }

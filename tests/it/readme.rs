@@ -20,6 +20,16 @@ fn the_first_orchestrator() {
 }
 
 #[test]
+fn the_first_orchestrator_in_javascript() {
+    Reader::in_an_empty_folder().follow(include_str!("../../docs/javascript.md"));
+}
+
+#[test]
+fn the_first_orchestrator_in_python() {
+    Reader::in_an_empty_folder().follow(include_str!("../../docs/python.md"));
+}
+
+#[test]
 fn the_examples() {
     for example in fs::read_dir(Path::new(CHECKOUT).join("examples")).unwrap() {
         let folder = example.unwrap().path();
@@ -162,6 +172,7 @@ impl Reader {
             .env("CURL_HOME", self.home.path())
             .env("FERMATA_LISTEN", &self.address)
             .env("FERMATA_URL", format!("http://{}", self.address))
+            .env("FERMATA_TOOLS", target().join("guest-tools"))
             .env("CARGO_TARGET_DIR", target().join("readme"))
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("CARGO_INCREMENTAL", "0")

@@ -8,6 +8,7 @@ use crate::{guests, project};
 /// Runs the `bench` binary of `benches/` with these arguments.
 pub fn run(arguments: &[String]) -> Result<()> {
     guests::build(&["test-guest-a"])?;
+    guests::build_for_bench()?;
     project::run(cargo().args(["build", "--release", "--package", "fermata", "--package", "benches"]))?;
     let release = target_dir().join("release");
     let mut bench = std::process::Command::new(release.join("bench"));

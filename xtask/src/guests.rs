@@ -26,10 +26,17 @@ const OTHER_LANGUAGES: [&str; 8] = [
     "guest-sdk/python/tests/guest",
 ];
 
-/// Builds every guest.
+const FOR_BENCH: [&str; 2] = ["benches/guests/javascript", "benches/guests/python"];
+
+/// Builds every guest, but those for measuring.
 pub fn build_all() -> Result<()> {
     build(&[&DEMO[..], &OTHER_EXAMPLES, &FOR_TESTS].concat())?;
     OTHER_LANGUAGES.iter().try_for_each(|project| build_project(&root().join(project)))
+}
+
+/// Builds those that the suite `guests` measures.
+pub fn build_for_bench() -> Result<()> {
+    FOR_BENCH.iter().try_for_each(|project| build_project(&root().join(project)))
 }
 
 /// Builds guests in Rust to `target/guests/<package>.wasm` in the checkout, whatever CARGO_TARGET_DIR says.
