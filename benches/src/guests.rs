@@ -41,7 +41,8 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
             measure_guest(&Bench::new(module, &folder)?, *language != "Rust", &mut row)?;
             std::fs::remove_dir_all(&folder)?;
         }
-        for (language, module) in &languages {
+        // Without instances the workload is left out.
+        for (language, module) in languages.iter().filter(|_| parameters.instances > 0) {
             for residency in ["always", "never"] {
                 progress(&format!("the workload in {language}, residency {residency}, run {}", run + 1));
                 let server = Server::start(&places.fermata, module, places.scratch.join("data"), residency)?;

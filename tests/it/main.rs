@@ -24,6 +24,7 @@ mod once;
 mod operation;
 mod parking;
 mod payloads;
+mod python;
 mod readme;
 mod regressions;
 mod retention;

@@ -62,7 +62,6 @@ async function bundled(esbuild, sources, folder) {
         supported: { "async-await": false, "async-generator": false, "for-await": false, "top-level-await": false },
         external: ["fermata:*", "wasi:*"],
         define: { "process.env.NODE_ENV": '"production"' },
-        keepNames: true,
         logLevel: "silent",
         plugins: [replacements],
     };

@@ -50,7 +50,7 @@ export function registerExports(stem, exports) {
         if (value instanceof Unnamed) {
             register(orchestrators, "orchestrator", value.name ?? (isWhole ? stem : key), value.handler);
         } else if (isWhole && typeof value === "function" && !value.functionName) {
-            register(activities, "activity", stem, (input, context) => value({ ...context, bindings: { input } }, input));
+            register(activities, "activity", stem, (input, context) => value(context, input));
         }
     }
 }

@@ -1,30 +1,33 @@
 // Orchestrators and activities that are `async`: what they wait for, and the loop that runs them.
 
 import { MisuseError } from "./failure.js";
-import { runJobs } from "./promise.js";
-import { AtomicTask } from "./task.js";
+import { fulfil, reject, runJobs } from "./promise.js";
 import { Tree, complete, nextArrival } from "./wait.js";
 
-/** The tasks that are awaited and not complete, each with its tree, if it is compound, and with whom to tell. */
+/** The tasks that are awaited and not complete, each with its tree, if it is compound, and the promises that it settles. */
 const awaited = new Map();
 
-/** Tells what the task comes to, as it is: the value of a `Task.any` is a task. */
-export function subscribe(task, fulfil, reject) {
-    const told = { fulfil, reject };
-    if (awaited.has(task)) {
-        awaited.get(task).subscribers.push(told);
+/** The one that was awaited last: usually the only one. */
+let latest;
+
+/** Settles the promise with what the task comes to, as it is: the value of a `Task.any` is a task. */
+export function subscribe(task, promise) {
+    const wait = awaited.get(task);
+    if (wait) {
+        wait.promises.push(promise);
         return;
     }
     if (task.isCancelled) {
-        reject(new MisuseError("a task that was cancelled can not be awaited"));
+        reject(promise, new MisuseError("a task that was cancelled can not be awaited"));
         return;
     }
-    const isCompound = !task.isCompleted && !(task instanceof AtomicTask);
-    const wait = { tree: isCompound ? new Tree(task) : undefined, subscribers: [told] };
+    // A tree may turn out to be complete already.
+    const tree = !task.isCompleted && task.children ? new Tree(task) : undefined;
     if (task.isCompleted) {
-        tell(task, wait);
+        tell(task, promise);
     } else {
-        awaited.set(task, wait);
+        latest = task;
+        awaited.set(task, { tree, promises: [promise] });
     }
 }
 
@@ -54,7 +57,7 @@ export function runToEnd(promise, name) {
 /** Blocks until something that is awaited is complete: for the one, where there is but one, for then the host knows what it waits for. */
 function block() {
     if (awaited.size === 1) {
-        const [task] = awaited.keys();
+        const task = awaited.has(latest) ? latest : awaited.keys().next().value;
         complete(task);
         return settled(task);
     }
@@ -73,14 +76,11 @@ function block() {
 }
 
 function settled(task) {
-    const wait = awaited.get(task);
+    const { promises } = awaited.get(task);
     awaited.delete(task);
-    tell(task, wait);
+    promises.forEach((promise) => tell(task, promise));
 }
 
-function tell(task, { subscribers }) {
-    const value = task.result;
-    for (const { fulfil, reject } of subscribers) {
-        task.isFaulted ? reject(value) : fulfil(value);
-    }
+function tell(task, promise) {
+    task.isFaulted ? reject(promise, task.result) : fulfil(promise, task.result);
 }

@@ -6,7 +6,7 @@ import { host } from "./host.js";
 import { logger } from "./log.js";
 import { fromPayload, toPayload } from "./payload.js";
 import { policyOf } from "./retry.js";
-import { AllTask, AnyTask, AtomicTask, TimerTask, setTimeout } from "./task.js";
+import { AllTask, AnyTask, Task, TimerTask, setTimeout } from "./task.js";
 
 /** The programming model of the original package; what is ours besides says so. */
 export class DurableOrchestrationContext {
@@ -17,10 +17,10 @@ export class DurableOrchestrationContext {
 
     constructor(input) {
         this.#input = input;
-        this.Task = {
-            all: (tasks) => new AllTask(tasks),
-            any: (tasks) => new AnyTask(tasks),
-        };
+    }
+
+    get Task() {
+        return COMPOUND;
     }
 
     get instanceId() {
@@ -63,9 +63,11 @@ export class DurableOrchestrationContext {
     }
 
     /** Waits for an external event. Ours: `options.timeout`, milliseconds or a `Date`, and `options.default`, the value then. */
-    waitForExternalEvent(name, options = {}) {
-        const task = new AtomicTask(host.waitExternalEvent(named("an event", name)), { taskName: name, canFail: false });
-        if (options.timeout !== undefined) {
+    waitForExternalEvent(name, options) {
+        // Checked here in the usual case: it is replayed for each wait of a history.
+        const event = typeof name === "string" ? name : named("an event", name);
+        const task = new Task(host.waitExternalEvent(event), event, false);
+        if (options?.timeout !== undefined) {
             setTimeout(task, instantOf(options.timeout, "the timeout of a wait"), options.default);
         }
         return task;
@@ -73,7 +75,7 @@ export class DurableOrchestrationContext {
 
     callActivity(name, input) {
         const taskName = named("an activity", name);
-        return new AtomicTask(host.callActivity(taskName, toPayload(input, `the input of ${taskName}`)), { taskName });
+        return new Task(host.callActivity(taskName, toPayload(input, `the input of ${taskName}`)), taskName, true);
     }
 
     callActivityWithRetry(name, retryOptions, input) {
@@ -84,7 +86,7 @@ export class DurableOrchestrationContext {
     callSubOrchestrator(name, input, instanceId) {
         const taskName = named("an orchestrator", name);
         const payload = toPayload(input, `the input of ${taskName}`);
-        return new AtomicTask(host.callSubOrchestrator(taskName, payload, instanceId || null), { taskName });
+        return new Task(host.callSubOrchestrator(taskName, payload, instanceId || null), taskName, true);
     }
 
     callSubOrchestratorWithRetry(name, retryOptions, input, instanceId) {
@@ -141,18 +143,45 @@ export class DurableOrchestrationContext {
 const SEVEN_DAYS = 7 * 24 * 60 * 60 * 1000;
 const NO_ENTITIES = "there are no entities: keep the state in an orchestrator that continues as new";
 
+const COMPOUND = {
+    all: (tasks) => new AllTask(tasks),
+    any: (tasks) => new AnyTask(tasks),
+};
+
+/** What every function is given. Its members lie in the prototype: they are there before an instance is. */
+class InvocationContext {
+    constructor(functionName) {
+        this.functionName = functionName;
+    }
+}
+Object.assign(InvocationContext.prototype, logger());
+
 /** The `context` of an orchestrator. */
-export function orchestrationContext(name, input) {
-    return { df: new DurableOrchestrationContext(input), functionName: name, invocationId: host.executionId(), ...logger() };
+export class OrchestrationContext extends InvocationContext {
+    constructor(name, input) {
+        super(name);
+        this.df = new DurableOrchestrationContext(input);
+    }
+
+    get invocationId() {
+        return host.executionId();
+    }
 }
 
-/** The `context` of an activity, with what the contract tells about its task: ours. */
-export function contextOfActivity(name, { taskKey, instanceId, attempt }) {
-    return { functionName: name, invocationId: `${taskKey}/${attempt}`, taskKey, instanceId, attempt, ...logger() };
+/** The `context` of an activity. What the contract tells about its task is ours: `taskKey`, `instanceId` and `attempt`. */
+export class ActivityContext extends InvocationContext {
+    constructor(name, input, { taskKey, instanceId, attempt }) {
+        super(name);
+        Object.assign(this, { taskKey, instanceId, attempt, bindings: { input } });
+    }
+
+    get invocationId() {
+        return `${this.taskKey}/${this.attempt}`;
+    }
 }
 
 function named(what, name) {
-    const found = name?.functionName ?? name;
+    const found = typeof name === "string" ? name : name?.functionName;
     if (typeof found !== "string" || found === "") {
         throw new MisuseError(`${what} has a name, which is a string and not empty`);
     }

@@ -3,11 +3,7 @@
 import { framesOf } from "./stack.js";
 
 /** An error of the programming model: what was done can not be meant. */
-export class DurableError extends Error {
-    get name() {
-        return this.constructor.name;
-    }
-}
+export class DurableError extends Error {}
 
 /** A use of the SDK that can not be meant; the message says what would be right. */
 export class MisuseError extends DurableError {}
@@ -47,6 +43,11 @@ export class TaskFailedError extends DurableError {
 
 /** Thrown where a task took longer than it might. */
 export class TimeoutError extends TaskFailedError {}
+
+// A bundler may give a class another name where a user's has the same.
+for (const [name, type] of Object.entries({ DurableError, MisuseError, PayloadError, TaskFailedError, TimeoutError })) {
+    Object.defineProperty(type.prototype, "name", { value: name, configurable: true, writable: true });
+}
 
 /** The error that a task's failure is. */
 export function errorOf(failure, task) {

@@ -3,8 +3,10 @@
 import { explainAbsentGlobals } from "./absent.js";
 import { installConsole } from "./log.js";
 import { Promise, enqueue } from "./promise.js";
+import { installRandomness } from "./random.js";
 
 globalThis.Promise = Promise;
 globalThis.queueMicrotask = enqueue;
 installConsole();
+installRandomness();
 explainAbsentGlobals();

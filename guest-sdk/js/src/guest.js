@@ -6,7 +6,7 @@ import random from "wasi:random/random@0.2.0";
 import { activities, orchestrators } from "./app.js";
 import { failureOf } from "./failure.js";
 import { setHost } from "./host.js";
-import { installRandomness } from "./random.js";
+import { setRandomness } from "./random.js";
 import { runActivity, runOrchestrator } from "./run.js";
 
 export const guest = {
@@ -18,7 +18,7 @@ export const guest = {
 /** Runs in an instance: only now is there a host. */
 function run(body) {
     setHost(fermata);
-    installRandomness((length) => random.getRandomBytes(length));
+    setRandomness(random.getRandomBytes);
     try {
         return body();
     } catch (thrown) {

@@ -1,39 +1,52 @@
 // Promises whose jobs are run by whoever drives the guest, and by nobody else. So it is known when all that could run has run, which is when
 // an orchestrator blocks; and the order of jobs is that of their making, the same on replay. (ECMAScript 2025, 27.2.)
 
-const jobs = [];
-let nextJob = 0;
+const PENDING = 0;
+const FULFILLED = 1;
+const REJECTED = 2;
+
+/** What a promise is made with where no code of a user decides it. */
+const BARE = Symbol("bare");
+
+/** Jobs that wait, in their order: a function and what it is called with. */
+let jobs = [];
 
 /** Runs jobs until there are none. */
 export function runJobs() {
-    while (nextJob < jobs.length) {
-        const job = jobs[nextJob];
-        nextJob += 1;
-        job();
+    while (jobs.length > 0) {
+        const now = jobs;
+        jobs = [];
+        for (let at = 0; at < now.length; at += 3) {
+            now[at](now[at + 1], now[at + 2]);
+        }
     }
-    jobs.length = nextJob = 0;
 }
 
 /** Puts a job behind all others. */
-export function enqueue(job) {
-    jobs.push(job);
+export function enqueue(job, first, second) {
+    jobs.push(job, first, second);
 }
 
-/** A thenable with this method is not asked for a `then`: it hands over its value as it is, be that a thenable itself. */
+/**
+ * A thenable with this method is not asked for a `then`: it settles the promise that it is given with `fulfil` or `reject`, with its value as it is,
+ * be that a thenable itself.
+ */
 export const SUBSCRIBE = Symbol("subscribe");
 
 const isCallable = (value) => typeof value === "function";
 
 class FermataPromise {
-    #state = "pending";
-    #value = undefined;
-    #reactions = [];
-
     constructor(executor) {
+        this._state = PENDING;
+        this._value = undefined;
+        this._reactions = undefined;
+        if (executor === BARE) {
+            return;
+        }
         if (!isCallable(executor)) {
             throw new TypeError("a promise is made with a function");
         }
-        const { resolve, reject } = this.#resolvers();
+        const { resolve, reject } = resolversOf(this);
         try {
             executor(resolve, reject);
         } catch (error) {
@@ -42,23 +55,16 @@ class FermataPromise {
     }
 
     then(onFulfilled, onRejected) {
-        return new FermataPromise((resolve, reject) => {
-            const react = (handler, otherwise) => () => {
-                if (!isCallable(handler)) {
-                    return otherwise(this.#value);
-                }
-                try {
-                    resolve(handler(this.#value));
-                } catch (error) {
-                    reject(error);
-                }
-            };
-            const reaction = {
-                fulfilled: react(onFulfilled, resolve),
-                rejected: react(onRejected, reject),
-            };
-            this.#state === "pending" ? this.#reactions.push(reaction) : enqueue(reaction[this.#state]);
-        });
+        const derived = new FermataPromise(BARE);
+        const reaction = { derived, onFulfilled, onRejected };
+        if (this._state !== PENDING) {
+            enqueue(react, reaction, this);
+        } else if (this._reactions) {
+            this._reactions.push(reaction);
+        } else {
+            this._reactions = [reaction];
+        }
+        return derived;
     }
 
     catch(onRejected) {
@@ -77,67 +83,24 @@ class FermataPromise {
         return "Promise";
     }
 
-    /** The functions that decide a promise; only the first call counts. */
-    #resolvers() {
-        let isDecided = false;
-        const once = (act) => (value) => {
-            if (!isDecided) {
-                isDecided = true;
-                act(value);
-            }
-        };
-        return { resolve: once((value) => this.#resolve(value)), reject: once((error) => this.#settle("rejected", error)) };
-    }
-
-    #resolve(value) {
-        if (value === this) {
-            return this.#settle("rejected", new TypeError("a promise can not be resolved with itself"));
-        }
-        if (value === null || (typeof value !== "object" && !isCallable(value))) {
-            return this.#settle("fulfilled", value);
-        }
-        if (isCallable(value[SUBSCRIBE])) {
-            const settle = (state) => (result) => this.#settle(state, result);
-            return value[SUBSCRIBE](settle("fulfilled"), settle("rejected"));
-        }
-        const { resolve, reject } = this.#resolvers();
-        let then;
-        try {
-            then = value.then;
-        } catch (error) {
-            return reject(error);
-        }
-        if (!isCallable(then)) {
-            return this.#settle("fulfilled", value);
-        }
-        enqueue(() => {
-            try {
-                then.call(value, resolve, reject);
-            } catch (error) {
-                reject(error);
-            }
-        });
-    }
-
-    #settle(state, value) {
-        this.#state = state;
-        this.#value = value;
-        this.#reactions.forEach((reaction) => enqueue(reaction[state]));
-        this.#reactions = [];
-    }
-
     static resolve(value) {
-        return value instanceof FermataPromise ? value : new FermataPromise((resolve) => resolve(value));
+        if (value instanceof FermataPromise) {
+            return value;
+        }
+        const promise = new FermataPromise(BARE);
+        resolve(promise, value);
+        return promise;
     }
 
     static reject(error) {
-        return new FermataPromise((_, reject) => reject(error));
+        const promise = new FermataPromise(BARE);
+        reject(promise, error);
+        return promise;
     }
 
     static withResolvers() {
-        const made = {};
-        made.promise = new FermataPromise((resolve, reject) => Object.assign(made, { resolve, reject }));
-        return made;
+        const promise = new FermataPromise(BARE);
+        return { promise, ...resolversOf(promise) };
     }
 
     static try(callback, ...args) {
@@ -171,6 +134,84 @@ class FermataPromise {
             }
         });
     }
+}
+
+/** The job of a reaction: what it does with the value of the promise that it waited for decides the one derived. */
+function react({ derived, onFulfilled, onRejected }, { _state: state, _value: value }) {
+    const handler = state === FULFILLED ? onFulfilled : onRejected;
+    if (!isCallable(handler)) {
+        return state === FULFILLED ? fulfil(derived, value) : reject(derived, value);
+    }
+    let result;
+    try {
+        result = handler(value);
+    } catch (error) {
+        return reject(derived, error);
+    }
+    resolve(derived, result);
+}
+
+/** Decides a promise with a value, or with what a thenable comes to. */
+function resolve(promise, value) {
+    if (value === promise) {
+        return reject(promise, new TypeError("a promise can not be resolved with itself"));
+    }
+    if (value === null || (typeof value !== "object" && !isCallable(value))) {
+        return fulfil(promise, value);
+    }
+    if (value[SUBSCRIBE]) {
+        return value[SUBSCRIBE](promise);
+    }
+    let then;
+    try {
+        then = value.then;
+    } catch (error) {
+        return reject(promise, error);
+    }
+    if (!isCallable(then)) {
+        return fulfil(promise, value);
+    }
+    enqueue(adopt, promise, { value, then });
+}
+
+/** The job of taking over what a thenable comes to. */
+function adopt(promise, { value, then }) {
+    const resolvers = resolversOf(promise);
+    try {
+        then.call(value, resolvers.resolve, resolvers.reject);
+    } catch (error) {
+        resolvers.reject(error);
+    }
+}
+
+/** The functions that decide a promise; only the first call counts. */
+function resolversOf(promise) {
+    let isDecided = false;
+    const once = (decide) => (value) => {
+        if (!isDecided) {
+            isDecided = true;
+            decide(promise, value);
+        }
+    };
+    return { resolve: once(resolve), reject: once(reject) };
+}
+
+/** Settles a promise with a value, as it is. */
+export function fulfil(promise, value) {
+    settle(promise, FULFILLED, value);
+}
+
+/** Settles a promise with an error. */
+export function reject(promise, error) {
+    settle(promise, REJECTED, error);
+}
+
+function settle(promise, state, value) {
+    promise._state = state;
+    promise._value = value;
+    const reactions = promise._reactions;
+    promise._reactions = undefined;
+    reactions?.forEach((reaction) => enqueue(react, reaction, promise));
 }
 
 /** Waits for each of the values as `attach` says, and resolves to what they set. */

@@ -2,17 +2,17 @@
 
 import { activities, enter, enterActivity, orchestrators } from "./app.js";
 import { runToEnd } from "./async.js";
-import { contextOfActivity, orchestrationContext } from "./context.js";
+import { ActivityContext, OrchestrationContext } from "./context.js";
 import { MisuseError, PayloadError, failure } from "./failure.js";
 import { host } from "./host.js";
 import { fromPayload, toPayload } from "./payload.js";
-import { Task, describe } from "./task.js";
+import { FAILED, OPEN, Task, describe } from "./task.js";
 import { complete } from "./wait.js";
 
 /** The output as JSON text. Throws what the orchestrator threw. */
 export function runOrchestrator(name, input) {
     const handler = find(orchestrators, "orchestrator", name);
-    const context = orchestrationContext(name, input);
+    const context = new OrchestrationContext(name, input);
     enter(context.df);
     const output = drive(handler(context), name);
     if (context.df.next) {
@@ -28,9 +28,10 @@ export function runOrchestrator(name, input) {
 /** The output as JSON text. Throws what the activity threw. */
 export function runActivity(name, input, about) {
     const handler = find(activities, "activity", name);
-    const context = contextOfActivity(name, about);
+    const value = fromPayload(input);
+    const context = new ActivityContext(name, value, about);
     enterActivity(context);
-    const returned = handler(fromPayload(input), context);
+    const returned = handler(value, context);
     const output = isThenable(returned) ? runToEnd(Promise.resolve(returned), `the activity ${name}`) : returned;
     return toPayload(output, `what the activity ${name} returned`);
 }
@@ -53,20 +54,24 @@ function drive(started, name) {
 function driveGenerator(generator) {
     let step = generator.next();
     while (!step.done) {
-        const task = step.value;
-        let error;
-        try {
-            waitFor(task);
-        } catch (thrown) {
-            error = { thrown };
-        }
-        if (error) {
-            step = generator.throw(error.thrown);
-        } else {
-            step = task.isFaulted ? generator.throw(task.result) : generator.next(task.result);
-        }
+        step = resumed(generator, step.value);
     }
     return step.value;
+}
+
+/** Waits for a task, and lets the generator go on with what it came to. */
+function resumed(generator, task) {
+    // The usual case, without a detour: it is replayed for each wait of a history.
+    if (task?.constructor === Task && task.state === OPEN) {
+        task.wait();
+        return task.state === FAILED ? generator.throw(task.value) : generator.next(task.value);
+    }
+    try {
+        waitFor(task);
+    } catch (error) {
+        return generator.throw(error);
+    }
+    return task.isFaulted ? generator.throw(task.result) : generator.next(task.result);
 }
 
 function waitFor(task) {

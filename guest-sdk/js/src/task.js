@@ -2,30 +2,59 @@
 
 import { MisuseError, errorOf } from "./failure.js";
 import { host } from "./host.js";
-import { fromPayload, toPayload } from "./payload.js";
+import { toPayload } from "./payload.js";
 import { subscribe } from "./async.js";
 import { Promise, SUBSCRIBE } from "./promise.js";
 
-const OPEN = 0;
+export const OPEN = 0;
 /** The host has handed it over; its result is not taken yet. An event that was never taken goes back to the buffer. */
 const ARRIVED = 1;
-const TAKEN = 2;
+const CANCELLED = 2;
+/** The result is taken. */
+const SUCCEEDED = 3;
+export const FAILED = 4;
 
-/** Something to wait for: `yield` it, or `await` it. */
+/** Of a task that the host does not know. */
+const NO_HANDLE = -1;
+
+/** The tasks that the host has not handed over yet, by handle. */
+const open = [];
+
+/** The open task of this handle. */
+export const openTask = (handle) => open[handle];
+
+/** Something to wait for, of the host's: `yield` it, or `await` it. */
 export class Task {
-    /** Whether the orchestrator has seen it complete. This goes by the order of history, and is the same on replay. */
-    get isCompleted() {
-        return false;
+    // Made for each wait that is replayed: fields that are assigned cost the engine less than declared and private ones.
+
+    /** `canFail`: whether its outcome must be looked at to know that it succeeded. */
+    constructor(handle, taskName, canFail) {
+        this.handle = handle;
+        this.taskName = taskName;
+        this.canFail = canFail;
+        this.state = OPEN;
+        this.value = undefined;
+        open[handle] = this;
     }
 
-    /** Whether it has failed. */
+    /** Whether the orchestrator has seen it complete. This goes by the order of history, and is the same on replay. */
+    get isCompleted() {
+        return this.state === ARRIVED || this.state > CANCELLED;
+    }
+
+    get isCancelled() {
+        return this.state === CANCELLED;
+    }
+
     get isFaulted() {
-        return false;
+        this.take();
+        return this.state === FAILED;
     }
 
     /** Its value where it is complete, its error where it has failed, else `undefined`. */
     get result() {
-        return undefined;
+        this.take();
+        return this.value;
     }
 
     /** Makes tasks awaitable in `async` orchestrators. */
@@ -33,54 +62,17 @@ export class Task {
         return Promise.resolve(this).then(fulfilled, rejected);
     }
 
-    [SUBSCRIBE](fulfil, reject) {
-        subscribe(this, fulfil, reject);
-    }
-}
-
-/** The tasks that the host has not handed over yet, by handle. */
-const open = new Map();
-
-/** The open task of this handle. */
-export const openTask = (handle) => open.get(handle);
-
-/** A task of the host's. */
-export class AtomicTask extends Task {
-    #state = OPEN;
-    #isFaulted = false;
-    #value = undefined;
-
-    /** `canFail`: whether its outcome must be looked at to know that it succeeded. */
-    constructor(handle, { taskName, canFail = true } = {}) {
-        super();
-        this.handle = handle;
-        this.taskName = taskName;
-        this.canFail = canFail;
-        this.isCancelled = false;
-        open.set(handle, this);
-    }
-
-    get isCompleted() {
-        return this.#state !== OPEN;
-    }
-
-    get isFaulted() {
-        this.take();
-        return this.#isFaulted;
-    }
-
-    get result() {
-        this.take();
-        return this.#value;
+    [SUBSCRIBE](promise) {
+        subscribe(this, promise);
     }
 
     /** Gives the task up: it can not be waited for any more. An activity goes on, unheard. */
     cancel() {
-        if (this.#state !== OPEN) {
+        if (this.isCompleted) {
             throw new MisuseError("a task that is complete can not be cancelled: ask `isCompleted` before");
         }
-        this.isCancelled = host.cancelTask(this.handle);
-        open.delete(this.handle);
+        host.cancelTask(this.handle);
+        this.end(CANCELLED, undefined);
     }
 
     /** Has the task tried again when it fails; only before anything is waited for. */
@@ -91,56 +83,66 @@ export class AtomicTask extends Task {
 
     /** The host has said that it is complete. */
     arrive() {
-        this.#state = this.#state || ARRIVED;
-        open.delete(this.handle);
+        if (this.state === OPEN) {
+            this.end(ARRIVED, undefined);
+        }
     }
 
     /** Takes the result where it is there. */
     take() {
-        if (this.#state === ARRIVED) {
+        if (this.state === ARRIVED) {
             const { tag, val } = host.taskResult(this.handle);
             tag === "ok" ? this.succeed(val) : this.fail(val);
         }
     }
 
+    /** Blocks until it is complete, and takes the result. */
+    wait() {
+        let payload;
+        try {
+            payload = host.awaitTask(this.handle);
+        } catch (thrown) {
+            return this.fail(failureIn(thrown));
+        }
+        this.succeed(payload);
+    }
+
     succeed(payload) {
-        this.#value = fromPayload(payload);
-        this.#state = TAKEN;
-        open.delete(this.handle);
+        this.state = SUCCEEDED;
+        this.value = JSON.parse(payload);
+        open[this.handle] = undefined;
     }
 
     fail(failure) {
-        this.#value = errorOf(failure, this);
-        this.#isFaulted = true;
-        this.#state = TAKEN;
-        open.delete(this.handle);
+        this.end(FAILED, errorOf(failure, this));
+    }
+
+    end(state, value) {
+        this.state = state;
+        this.value = value;
+        open[this.handle] = undefined;
     }
 }
 
 /** A timer. Its result is `undefined`. */
-export class TimerTask extends AtomicTask {
+export class TimerTask extends Task {
     constructor(handle) {
-        super(handle, { canFail: false });
+        super(handle, undefined, false);
     }
 
     get isCanceled() {
         return this.isCancelled;
     }
 
-    get result() {
-        this.take();
-        return undefined;
+    succeed() {
+        this.end(SUCCEEDED, undefined);
     }
 }
 
-/** A task made of others. What it came to is set by whoever waits for it. */
-class CompoundTask extends Task {
-    #isCompleted = false;
-    #isFaulted = false;
-    #value = undefined;
-
+/** A task made of others. What it comes to is set by whoever waits for it. */
+export class CompoundTask extends Task {
     constructor(name, children) {
-        super();
+        super(NO_HANDLE, undefined, true);
         if (!Array.isArray(children)) {
             throw new MisuseError(`\`Task.${name}\` takes an array of tasks`);
         }
@@ -149,25 +151,20 @@ class CompoundTask extends Task {
             throw new MisuseError(`\`Task.${name}\` takes tasks, and number ${wrong} is none: it is ${describe(children[wrong])}`);
         }
         this.children = [...children];
-        this.isFlat = children.every((child) => child instanceof AtomicTask);
     }
 
-    get isCompleted() {
-        return this.#isCompleted;
+    /** Whether it is made of the host's own tasks alone. */
+    get isFlat() {
+        return !this.children.some((child) => child instanceof CompoundTask);
     }
 
-    get isFaulted() {
-        return this.#isFaulted;
-    }
-
-    get result() {
-        return this.#value;
+    cancel() {
+        throw new MisuseError("a task that is made of others is cancelled by cancelling these");
     }
 
     complete(value, isFaulted) {
-        this.#isCompleted = true;
-        this.#isFaulted = isFaulted;
-        this.#value = value;
+        this.state = isFaulted ? FAILED : SUCCEEDED;
+        this.value = value;
     }
 }
 
@@ -186,6 +183,15 @@ export class AnyTask extends CompoundTask {
             throw new MisuseError("`Task.any` of no tasks would wait for ever: give it at least one");
         }
     }
+}
+
+/** What a call of the host threw, where that is a failure of the contract; anything else goes on. */
+export function failureIn(thrown) {
+    const failure = thrown?.payload ?? thrown;
+    if (typeof failure?.kind !== "string") {
+        throw thrown;
+    }
+    return failure;
 }
 
 /** What something is, for a person. */

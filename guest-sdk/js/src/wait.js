@@ -2,8 +2,7 @@
 
 import { MisuseError, errorOf } from "./failure.js";
 import { host } from "./host.js";
-import { fromPayload } from "./payload.js";
-import { AllTask, AnyTask, AtomicTask, openTask } from "./task.js";
+import { AnyTask, CompoundTask, failureIn, openTask } from "./task.js";
 
 /** Blocks until the task is complete. Its result is there then. */
 export function complete(task) {
@@ -11,28 +10,22 @@ export function complete(task) {
     if (task.isCompleted) {
         return;
     }
-    if (task instanceof AtomicTask) {
-        completeAtomic(task);
-    } else if (task.isFlat && task instanceof AnyTask) {
+    if (!task.children) {
+        task.wait();
+    } else if (!task.isFlat) {
+        completeTree(task);
+    } else if (task instanceof AnyTask) {
         completeFlatAny(task);
-    } else if (task.isFlat) {
-        completeFlatAll(task);
     } else {
-        const tree = new Tree(task);
-        while (!tree.isComplete) {
-            tree.accept(nextArrival());
-        }
+        completeFlatAll(task);
     }
 }
 
-function completeAtomic(task) {
-    let payload;
-    try {
-        payload = host.awaitTask(task.handle);
-    } catch (failure) {
-        return task.fail(failureIn(failure));
+function completeTree(task) {
+    const tree = new Tree(task);
+    while (!tree.isComplete) {
+        tree.accept(nextArrival());
     }
-    task.succeed(payload);
 }
 
 function completeFlatAny(task) {
@@ -55,15 +48,6 @@ function completeFlatAll(task) {
 
 /** Handles as the host takes them. */
 const handles = (tasks) => Array.from(tasks, (task) => task.handle);
-
-/** What a call of the host threw, where that is a failure of the contract; anything else goes on. */
-function failureIn(thrown) {
-    const failure = thrown?.payload ?? thrown;
-    if (typeof failure?.kind !== "string") {
-        throw thrown;
-    }
-    return failure;
-}
 
 /** Blocks until the host hands over a task, the next in the order of history. Nothing where it is one that was given up. */
 export function nextArrival() {
@@ -104,10 +88,10 @@ export class Tree {
     #node(task, parent) {
         const node = { task, parent, remaining: task.children.length, isDone: false };
         for (const child of task.children) {
-            if (child instanceof AtomicTask) {
-                this.#parents.set(child, [...(this.#parents.get(child) ?? []), node]);
-            } else {
+            if (child instanceof CompoundTask) {
                 this.#node(child, node);
+            } else {
+                this.#parents.set(child, [...(this.#parents.get(child) ?? []), node]);
             }
         }
         if (task.children.length === 0) {
