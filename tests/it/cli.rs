@@ -401,7 +401,7 @@ fn help_has_examples() {
     let help = fermata("", &["--help"], "");
     let (_, commands) = help.data().split_once("Commands:\n").unwrap();
     let commands: Vec<&str> = commands.lines().map_while(|line| line.split_whitespace().next()).collect();
-    let expected = "serve build deploy modules start raise status list terminate suspend resume rewind restart purge unpark \
+    let expected = "serve new build deploy modules start raise status list terminate suspend resume rewind restart purge unpark \
                     migrate export replay skip key binding openapi help";
     assert_eq!(commands.join(" "), expected);
     for command in &commands[..commands.len() - 1] {

@@ -44,7 +44,7 @@ fn a_module_that_does_not_fit_parks_an_instance_until_it_is_repaired_or_moved() 
         for words in ["history says first, the guest second", &b] {
             assert!(why.contains(words), "{words:?} in {why}");
         }
-        assert!(host.log().contains(&why), "the log says so");
+        tests::until("the log says so", || host.log().contains(&why).then_some(()));
         assert_eq!(host.status(id).json()["runtimeStatus"], "Running");
         host.raise(id, "second", "2");
     }

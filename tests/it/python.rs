@@ -54,11 +54,11 @@ fn what_is_waited_for_comes_in_the_order_of_history() {
             "PyTypes",
             json!(null),
             vec![event("Order", json!({"item": "lamp", "count": 2}))],
-            json!([{"item": "lamp", "count": 2}, 500, {"__class__": "Money", "__module__": "py_tasks", "__data__": "{\"cents\": 500}"}]),
+            json!([{"item": "lamp", "count": 2}, 500, {"__class__": "Money", "__module__": "py_tasks", "__data__": {"cents": 500}}]),
         ),
         ("PyNamed", json!({"item": "lamp"}), vec![], json!("lamp")),
         ("PyAsyncio", json!(null), vec![], json!(["a", "b"])),
-        ("PyFirstModel", json!(null), vec![event("Approval", json!(true))], json!("granted")),
+        ("PyFirstModel", json!("Ann"), vec![], json!("Hello Ann!")),
     ];
     for residency in RESIDENCIES {
         let host = host(residency);
@@ -139,7 +139,11 @@ fn failures_have_message_kind_name_and_place() {
         ("PyBadOutput", "set", "payload", "", ""),
     ] {
         let ended = host.ended(&host.start(name, ""));
-        assert_eq!((&ended["runtimeStatus"], &ended["failure"]["kind"]), (&json!("Failed"), &json!(kind)), "{name}: {ended}");
+        assert_eq!(
+            (&ended["runtimeStatus"], &ended["failure"]["kind"]),
+            (&json!("Failed"), &json!(kind)),
+            "{name}: {ended}"
+        );
         assert!(ended["output"].as_str().unwrap().contains(message), "{name}: {ended}");
         assert!(error_type.is_empty() || ended["failure"]["errorType"] == error_type, "{name}: {ended}");
         assert!(ended["failure"]["details"].as_str().unwrap().contains(details), "{name}: {ended}");
@@ -207,7 +211,9 @@ fn what_is_logged_is_written_once() {
     let mut host = host("never");
     let id = run(&host, "PyLogs", &json!(null), &[]);
     host.waits_for(&id, &["Go"]);
-    let lines = |host: &Host, words: &str| host.log().lines().filter(|line| line.contains("guest") && line.contains(words)).count();
+    let lines = |host: &Host, words: &str| {
+        host.log().lines().filter(|line| line.contains("guest") && line.contains(words)).count()
+    };
     for (words, level) in [
         ("printed before", "INFO"),
         ("logged before", "INFO"),
@@ -230,7 +236,9 @@ fn what_is_logged_is_written_once() {
 fn languages_mix() {
     let modules = ["test-guest-javascript", MODULE, "new-building-permit"];
     for residency in RESIDENCIES {
-        let host = Fresh::with(|settings| settings.residency(residency).modules(&modules).argument("--activity=IssueBuildingPermit=module"));
+        let host = Fresh::with(|settings| {
+            settings.residency(residency).modules(&modules).argument("--activity=IssueBuildingPermit=module")
+        });
         let id = host.start("JsMixed", "\"PyChild\"");
         let output = host.output(&id);
         assert_eq!(output[0]["applicationId"], "A-17", "of an activity in Rust: {output}");

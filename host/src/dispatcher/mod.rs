@@ -171,7 +171,10 @@ impl Dispatcher {
             deploying: tokio::sync::Mutex::default(),
             queue: RunQueue::default(),
             backlog: Backlog::default(),
-            residents: Residents::new(options.residency, engine.memories_beside(options.guests_beside_residents())),
+            residents: Residents::new(
+                options.residency,
+                engine.memories_of_residents(options.guests_beside_residents()),
+            ),
             timers: Timers::default(),
             outbox: Outbox::default(),
             activities: Activities::new(options.activities, options.services.clone()),

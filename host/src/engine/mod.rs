@@ -42,8 +42,8 @@ pub struct Engine {
     cache: PathBuf,
     compiled: Mutex<HashMap<String, Arc<Module>>>,
     epoch: Epoch,
-    /// How many linear memories there may be at a time.
-    memories: u32,
+    /// How many guests may exist at a time.
+    guests: u32,
 }
 
 impl Engine {
@@ -71,7 +71,7 @@ impl Engine {
             linker,
             limits: Arc::new(limits),
             callbacks,
-            memories: settings::memories(guests),
+            guests,
             compiled: Mutex::default(),
         }))
     }
@@ -88,9 +88,9 @@ impl Engine {
         let _ = std::fs::remove_file(self.cache.join(format!("{digest}.cwasm")));
     }
 
-    /// How many of the memories are there for residents, where so many guests are not residents.
-    pub fn memories_beside(&self, guests: u32) -> usize {
-        self.memories.saturating_sub(guests.saturating_mul(settings::MEMORIES_PER_GUEST)) as usize
+    /// How many linear memories residents may take, where so many other guests may exist besides.
+    pub fn memories_of_residents(&self, others: u32) -> usize {
+        settings::memories_of_residents(self.guests, others)
     }
 
     /// How many ticks of the epoch a step may take.

@@ -8,8 +8,11 @@ use crate::limits::GuestLimits;
 /// Core instances, memories and tables that one guest may take: a Rust module with the preview 1 adapter is 4 core instances with 1 memory and
 /// 2 tables; a JavaScript engine 9 with 3 and 3; Python 24 and more, one for each of its native libraries, with 1 and 2.
 const CORE_INSTANCES_PER_GUEST: u32 = 64;
-pub const MEMORIES_PER_GUEST: u32 = 3;
+const MEMORIES_PER_GUEST: u32 = 3;
 const TABLES_PER_GUEST: u32 = 6;
+
+/// Of the memory of a guest that has ended, so much stays for the next.
+const KEPT_BYTES: usize = 512 << 10;
 
 /// Each memory takes up to 6 GiB of address space, of which a process has 128 TiB.
 const MEMORIES: u32 = 16_384;
@@ -48,8 +51,14 @@ pub fn config(limits: &GuestLimits, guests: u32) -> Config {
 }
 
 /// How many memories there are for so many guests: enough, whatever they are, unless the address space ends before.
-pub fn memories(guests: u32) -> u32 {
+fn memories(guests: u32) -> u32 {
     guests.saturating_mul(MEMORIES_PER_GUEST).min(MEMORIES.max(guests))
+}
+
+/// How many memories residents may take, where so many of all guests are not resident.
+pub fn memories_of_residents(guests: u32, others: u32) -> usize {
+    let is_enough = memories(guests) == guests.saturating_mul(MEMORIES_PER_GUEST);
+    if is_enough { usize::MAX } else { memories(guests).saturating_sub(others * MEMORIES_PER_GUEST) as usize }
 }
 
 fn pool(limits: &GuestLimits, guests: u32) -> PoolingAllocationConfig {
@@ -64,8 +73,28 @@ fn pool(limits: &GuestLimits, guests: u32) -> PoolingAllocationConfig {
     pool.max_tables_per_component(TABLES_PER_GUEST);
     pool.max_memory_size(limits.memory_bytes);
     pool.table_elements(limits.table_elements);
-    // Kept pages would have to be cleared by hand for the next guest, and held when idle.
-    pool.linear_memory_keep_resident(0);
-    pool.pagemap_scan(Enabled::No);
+    // What a guest has written is put back by hand for the next one, and stays mapped: for a guest of a JavaScript engine its page faults, each
+    // of which stops the other processors for a moment, cost ten times its work. So a host keeps up to this much for each guest that it ever
+    // had at a time.
+    pool.linear_memory_keep_resident(KEPT_BYTES);
+    pool.pagemap_scan(Enabled::Auto); // finds what was written; without it (Linux before 6.7) whatever lies first is put back
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn residents_are_bounded_by_memories_only_where_the_address_space_is() {
+        assert_eq!(memories_of_residents(1_400, 376), usize::MAX);
+        let (guests, others) = (8_192 + 640, 640);
+        let budget = memories_of_residents(guests, others);
+        assert!(budget < 3 * 8_192, "{budget}");
+        assert_eq!(
+            budget + 3 * others as usize,
+            memories(guests) as usize,
+            "all others have their memories, whatever they are"
+        );
+    }
 }
