@@ -33,6 +33,7 @@ function text(value) {
     try {
         return JSON.stringify(value) ?? String(value);
     } catch {
-        return String(value);
+        // It has no JSON, or no text either.
+        return Object.prototype.toString.call(value);
     }
 }

@@ -66,6 +66,15 @@ export class Task {
         subscribe(this, promise);
     }
 
+    /** A task in the place of its result: `amount < 10`, or text. */
+    [Symbol.toPrimitive]() {
+        throw new MisuseError(`a task${this.taskName ? ` (${this.taskName})` : ""} was used as a value: \`yield\` it, or \`await\` it, first`);
+    }
+
+    toJSON() {
+        throw new MisuseError("a task stands where its result should: `yield` it, or `await` it, first");
+    }
+
     /** Gives the task up: it can not be waited for any more. An activity goes on, unheard. */
     cancel() {
         if (this.isCompleted) {
