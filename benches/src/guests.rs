@@ -55,7 +55,6 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
                 row("raise to result seen p50", "ms", measured.completed.median());
                 row("raise to result seen p99", "ms", measured.completed.percentile(99.0));
                 row("server CPU per event", "ms", measured.completed_cpu);
-                row("resident set, all waiting", "MB", measured.waiting_resident_bytes as f64 / 1e6);
             }
         }
     }
