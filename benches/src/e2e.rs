@@ -1,10 +1,11 @@
-//! The workload against our own host, for each way of keeping waiting orchestrators in memory.
+//! The workload against our own host, for each way of keeping waiting orchestrators in memory, and of asking for the result: by one request an event, or
+//! (marked +) by the status as well.
 
 use anyhow::Result;
 
 use crate::process::until_quiet;
 use crate::report::Report;
-use crate::server::Server;
+use crate::server::{Asks, Server};
 use crate::workload::{self, Measured, System};
 use crate::{Parameters, Places, progress};
 
@@ -12,17 +13,19 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("e2e");
     for run in 0..parameters.runs {
         for residency in &parameters.residency {
-            progress(&format!("e2e, residency {residency}, run {}", run + 1));
-            let server = serve(places, residency)?;
-            let measured = measure(&server, parameters, server.data()).await?;
-            add(&mut report, residency, &measured);
+            for (asks, mark) in [(Asks::Once, ""), (Asks::Again, "+")] {
+                progress(&format!("e2e, residency {residency}, asks {asks:?}, run {}", run + 1));
+                let server = serve(places, residency, asks)?;
+                let measured = measure(&server, parameters, server.data()).await?;
+                add(&mut report, &format!("{residency}{mark}"), &measured);
+            }
         }
     }
     Ok(report)
 }
 
-pub fn serve(places: &Places, residency: &str) -> Result<Server> {
-    Server::start(&places.fermata, &places.module, places.scratch.join("data"), residency)
+pub fn serve(places: &Places, residency: &str, asks: Asks) -> Result<Server> {
+    Server::start(&places.fermata, &places.module, places.scratch.join("data"), residency, asks)
 }
 
 pub async fn measure(system: &impl System, parameters: &Parameters, data: &std::path::Path) -> Result<Measured> {

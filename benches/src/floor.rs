@@ -11,6 +11,7 @@ use crate::http::Connection;
 use crate::latency::Latencies;
 use crate::process::{until_quiet, usage};
 use crate::report::Report;
+use crate::server::Asks;
 use crate::workload::{System as _, fan_out};
 use crate::{Parameters, Places, e2e, progress};
 
@@ -55,7 +56,7 @@ fn syncs(path: &Path, preallocated: bool) -> Result<Latencies> {
 
 /// The same server and the same load generator, with nothing behind.
 async fn constant_answers(report: &mut Report, parameters: &Parameters, places: &Places) -> Result<()> {
-    let server = e2e::serve(places, "1024")?;
+    let server = e2e::serve(places, "1024", Asks::Once)?;
     let request = server.health();
     let ask = |request: Vec<u8>| {
         async move |connection: &mut Connection, _: usize| connection.send(&request).await?.succeeded()

@@ -13,7 +13,7 @@ use fermata_replay::{Execution, Timestamp};
 use crate::process::{proportional_bytes, until_quiet};
 use crate::replay::{event, micros, start};
 use crate::report::{Report, median};
-use crate::server::Server;
+use crate::server::{Asks, Server};
 use crate::{Parameters, Places, e2e, progress};
 
 /// Modules beside that of the workload, by language.
@@ -45,7 +45,8 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
         for (language, module) in languages.iter().filter(|_| parameters.instances > 0) {
             for residency in ["always", "never"] {
                 progress(&format!("the workload in {language}, residency {residency}, run {}", run + 1));
-                let server = Server::start(&places.fermata, module, places.scratch.join("data"), residency)?;
+                let server =
+                    Server::start(&places.fermata, module, places.scratch.join("data"), residency, Asks::Again)?;
                 let measured = e2e::measure(&server, parameters, server.data()).await?;
                 let mut row = |what: &str, unit, value| {
                     report.add(language, &format!("{what}, residency {residency}"), unit, value)

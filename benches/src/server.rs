@@ -26,8 +26,18 @@ impl Drop for Running {
     }
 }
 
+/// How a client learns of the result of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// By the answer to the event, which waits for it.
+    Once,
+    /// By asking for the status.
+    Again,
+}
+
 /// A host on fresh data, which goes with it.
 pub struct Server {
+    asks: Asks,
     address: SocketAddr,
     process: Running,
     data: PathBuf,
@@ -35,7 +45,7 @@ pub struct Server {
 
 impl Server {
     /// Starts a host with one module on a free port.
-    pub fn start(binary: &Path, module: &Path, data: PathBuf, residency: &str) -> Result<Server> {
+    pub fn start(binary: &Path, module: &Path, data: PathBuf, residency: &str, asks: Asks) -> Result<Server> {
         let _ = std::fs::remove_dir_all(&data);
         std::fs::create_dir_all(&data)?;
         let process = Command::new(binary)
@@ -60,7 +70,7 @@ impl Server {
         };
         // Read on, or the host would block on a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("fermata: {line}")));
-        Ok(Server { address, process, data })
+        Ok(Server { asks, address, process, data })
     }
 
     pub fn data(&self) -> &Path {
@@ -110,10 +120,11 @@ impl System for Server {
     }
 
     async fn follow(&self, _prefix: &str, started: &[Started]) -> Result<Vec<Follow>> {
+        let wait = if self.asks == Asks::Once { "?wait=60" } else { "" };
         let follow = |started: &Started| {
             let instance = format!("{BASE}/instances/{}", started.id);
             Follow {
-                raise: request("POST", self.address, &format!("{instance}/raiseEvent/go"), Some("\"ok\"")),
+                raise: request("POST", self.address, &format!("{instance}/raiseEvent/go{wait}"), Some("\"ok\"")),
                 look: request("GET", self.address, &instance, None),
             }
         };
