@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::format::{self, FORMAT};
@@ -41,7 +42,7 @@ pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
 /// A connection that writes.
 pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    db.set_prepared_statement_cache_capacity(64);
+    prepare_once(&db)?;
     // A commit returns when its part of the log is on disk. Checkpoints are made by hand, see `checkpoint`.
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;",
@@ -52,9 +53,16 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 /// A connection that only reads. Not memory-mapped: a disk that fails under a map kills the process, under a read it is an error.
 pub(super) fn connect_reader(file: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.set_prepared_statement_cache_capacity(64);
+    prepare_once(&db)?;
     db.execute_batch("PRAGMA cache_size = -8192;")?;
     Ok(db)
+}
+
+/// Statements are prepared once, and never for the values they are bound to: beside a partial index SQLite would do that for each new value, which takes
+/// longer than the look-up (SQLITE_DBCONFIG_ENABLE_QPSG).
+fn prepare_once(db: &Connection) -> rusqlite::Result<()> {
+    db.set_prepared_statement_cache_capacity(64);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// Whoever owned partitions is gone, for this process holds the lock. What a killed process wrote but never saw on disk may be in

@@ -37,9 +37,11 @@ impl Readers {
             Some(db) => db,
             None => connect_reader(&self.file).map_err(read_error)?,
         };
-        let transaction = db.unchecked_transaction().map_err(read_error)?;
-        let value = work(&transaction)?;
-        transaction.finish().map_err(read_error)?;
+        // On an error the connection is dropped, and its transaction with it.
+        let execute = |sql| db.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(read_error);
+        execute("BEGIN")?;
+        let value = work(&db)?;
+        execute("COMMIT")?;
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(db);
