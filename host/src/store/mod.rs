@@ -124,6 +124,13 @@ pub struct Write {
     pub change: Change,
 }
 
+impl Write {
+    /// Whether it brings an instance a message, so that a turn usually follows.
+    pub fn is_arrival(&self) -> bool {
+        matches!(self.change, Change::Create { .. } | Change::Accept { .. })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A new instance with its first message. [`StoreError::Exists`] where the id is taken, except by `replaces`, which goes as by

@@ -1,12 +1,14 @@
 //! The one thread that writes.
 //!
-//! It takes what is queued, makes it one transaction with one fsync, and answers. While that fsync runs the next batch gathers:
-//! nobody ever waits for a timer.
+//! It takes what is queued, makes it one transaction with one fsync, and answers. While that fsync runs the next batch gathers. An arrival that is
+//! alone waits for a moment: the turn that it causes comes right behind it, and both are written at once.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -20,6 +22,9 @@ use crate::store::{Change, OnDurable, StoreError, Write};
 /// What one transaction takes at most: enough to share an fsync well, little enough to answer soon.
 const MAX_WRITES: usize = 1_024;
 const MAX_BYTES: usize = 1 << 20;
+
+/// How long an arrival waits for its turn at most; never longer than half of what a commit takes, for it saves one.
+const LONGEST_PAUSE: Duration = Duration::from_micros(250);
 
 #[expect(clippy::large_enum_variant, reason = "nearly every job is a write")]
 pub(super) enum Job {
@@ -64,6 +69,8 @@ impl Drop for Answer {
 pub(super) struct Writer {
     db: Connection,
     health: Arc<Health>,
+    /// How long the last commit took.
+    last_commit: Cell<Duration>,
 }
 
 /// Starts the thread; it ends when every sender of the queue is gone and all is written.
@@ -74,7 +81,7 @@ pub(super) fn start(
 ) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (queue, jobs) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
-        let writer = Writer { db, health: health.clone() };
+        let writer = Writer { db, health: health.clone(), last_commit: Cell::default() };
         if catch_unwind(AssertUnwindSafe(|| writer.run(jobs, checkpoints))).is_err() {
             health.poison("the writer thread panicked");
         }
@@ -125,21 +132,31 @@ impl Writer {
         let mut writes = vec![write];
         let mut answers = vec![answer];
         let mut next = None;
+        let mut pause = self.last_commit.get() / 2;
         while writes.len() < MAX_WRITES && bytes < MAX_BYTES {
-            match jobs.try_recv() {
-                Ok(Job::Write(write, answer)) => {
+            let job = jobs.try_recv().ok().or_else(|| {
+                // Once: what comes after that takes the next batch.
+                let pause = std::mem::take(&mut pause).min(LONGEST_PAUSE);
+                let is_alone = !pause.is_zero() && writes.iter().all(Write::is_arrival);
+                is_alone.then(|| jobs.recv_timeout(pause).ok()).flatten()
+            });
+            match job {
+                Some(Job::Write(write, answer)) => {
                     bytes += size(&write);
                     writes.push(write);
                     answers.push(answer);
                 }
-                Ok(task) => {
+                Some(task) => {
                     next = Some(task);
                     break;
                 }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                None => break,
             }
         }
-        match self.commit(&writes) {
+        let begun = Instant::now();
+        let committed = self.commit(&writes);
+        self.last_commit.set(begun.elapsed());
+        match committed {
             Ok(outcomes) => answers.into_iter().zip(outcomes).for_each(|(answer, outcome)| answer.give(outcome)),
             Err(all) => answers.into_iter().for_each(|answer| answer.give(Err(all.clone()))),
         }
