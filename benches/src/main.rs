@@ -4,6 +4,7 @@
 //! - [`replay`]: bringing a waiting orchestrator back from its history
 //! - [`guests`]: what a guest costs by its language
 //! - [`e2e`]: many instances, each blocked on one event, over HTTP and on a real disk
+//! - [`scale`]: a million of them
 //! - [`peers`]: the same against others
 //!
 //! [`workload`] is the load, [`server`] our host as a [`workload::System`]. Each suite gives a [`report`].
@@ -17,6 +18,7 @@ mod peers;
 mod process;
 mod replay;
 mod report;
+mod scale;
 mod server;
 mod workload;
 
@@ -24,6 +26,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Parser, ValueEnum};
+
+/// As the host has it, whose engine and core some suites run in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures, prints medians, and writes them to benches/results/<date>-<suite>.json.
 ///
@@ -50,6 +56,8 @@ enum Suite {
     Guests,
     /// Many instances, each blocked on one event
     E2e,
+    /// A million waiting instances; takes some minutes and 2 GB of disk
+    Scale,
     /// The same beside Restate; needs npm
     Peers,
 }
@@ -117,6 +125,7 @@ fn main() -> Result<()> {
                 Suite::Replay => replay::run(&parameters, &places).await,
                 Suite::Guests => guests::run(&parameters, &places).await,
                 Suite::E2e => e2e::run(&parameters, &places).await,
+                Suite::Scale => scale::run(&parameters, &places).await,
                 Suite::Peers => peers::run(&parameters, &places).await,
             }
         })?;

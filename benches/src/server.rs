@@ -41,6 +41,15 @@ pub struct Server {
     address: SocketAddr,
     process: Running,
     data: PathBuf,
+    start: Start,
+}
+
+/// How a host is started.
+#[derive(Clone)]
+struct Start {
+    binary: PathBuf,
+    module: PathBuf,
+    residency: String,
 }
 
 impl Server {
@@ -48,15 +57,41 @@ impl Server {
     pub fn start(binary: &Path, module: &Path, data: PathBuf, residency: &str, asks: Asks) -> Result<Server> {
         let _ = std::fs::remove_dir_all(&data);
         std::fs::create_dir_all(&data)?;
-        let process = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--residency", residency, "--data"])
-            .arg(&data)
+        let start = Start { binary: binary.to_owned(), module: module.to_owned(), residency: residency.to_owned() };
+        let (process, address) = start.run(&data)?;
+        Ok(Server { asks, address, process, data, start })
+    }
+
+    /// `kill -9`, and the same host again on the same data.
+    pub fn kill_and_restart(mut self) -> Result<Server> {
+        self.process.0.kill()?;
+        self.process.0.wait()?;
+        (self.process, self.address) = self.start.run(&self.data)?;
+        Ok(self)
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A request that rests on nothing.
+    pub fn health(&self) -> Vec<u8> {
+        request("GET", self.address, "/healthz", None)
+    }
+}
+
+impl Start {
+    /// Returns when the host is ready.
+    fn run(&self, data: &Path) -> Result<(Running, SocketAddr)> {
+        let process = Command::new(&self.binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--residency", &self.residency, "--data"])
+            .arg(data)
             .arg("--modules")
-            .arg(module)
+            .arg(&self.module)
             .env("FERMATA_LOG", "warn")
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{} could not be started", binary.display()))?;
+            .with_context(|| format!("{} could not be started", self.binary.display()))?;
         let mut process = Running(process);
         let mut lines = BufReader::new(process.0.stderr.take().context("standard error is piped")?).lines();
         let mut said = String::new();
@@ -70,16 +105,7 @@ impl Server {
         };
         // Read on, or the host would block on a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("fermata: {line}")));
-        Ok(Server { asks, address, process, data })
-    }
-
-    pub fn data(&self) -> &Path {
-        &self.data
-    }
-
-    /// A request that rests on nothing.
-    pub fn health(&self) -> Vec<u8> {
-        request("GET", self.address, "/healthz", None)
+        Ok((process, address))
     }
 }
 

@@ -156,7 +156,7 @@ fn own_usage() -> Result<Usage> {
 }
 
 /// A, up to the last acknowledgement.
-async fn start_all(system: &impl System, prefix: &str, size: Size) -> Result<(Vec<Started>, Latencies, Duration)> {
+pub async fn start_all(system: &impl System, prefix: &str, size: Size) -> Result<(Vec<Started>, Latencies, Duration)> {
     let ids: Vec<String> = (0..size.instances).map(|number| format!("{prefix}-{number}")).collect();
     let requests: Vec<Vec<u8>> = ids.iter().map(|id| system.start(id)).collect();
     let answers = Rc::new(RefCell::new((vec![String::new(); size.instances], Latencies::new())));
@@ -176,15 +176,15 @@ async fn start_all(system: &impl System, prefix: &str, size: Size) -> Result<(Ve
     Ok((started, latencies, time))
 }
 
-struct Events {
-    raise: Latencies,
-    completed: Latencies,
-    looks: usize,
-    time: Duration,
+pub struct Events {
+    pub raise: Latencies,
+    pub completed: Latencies,
+    pub looks: usize,
+    pub time: Duration,
 }
 
 /// B.
-async fn raise_all<S: System>(system: &S, follow: Vec<Follow>, size: Size) -> Result<Events> {
+pub async fn raise_all<S: System>(system: &S, follow: Vec<Follow>, size: Size) -> Result<Events> {
     let events = Events { raise: Latencies::new(), completed: Latencies::new(), looks: 0, time: Duration::ZERO };
     let events = Rc::new(RefCell::new(events));
     let shared = events.clone();

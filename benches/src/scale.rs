@@ -1,0 +1,90 @@
+//! Many waiting instances: what they cost, whether the rest gets slower, and how soon a host that was killed is back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::http::{Connection, request};
+use crate::latency::Latencies;
+use crate::process::{until_quiet, usage};
+use crate::report::Report;
+use crate::server::{Asks, Server};
+use crate::workload::{self, Size, System as _};
+use crate::{Parameters, Places, e2e, progress};
+
+/// Instances that wait; the first is what the others are compared with.
+const WAITING: [usize; 2] = [10_000, 1_000_000];
+/// Events that are measured.
+const EVENTS: usize = 10_000;
+/// Pages of lists that are measured, of each kind.
+const PAGES: usize = 100;
+/// How long an idle host is watched.
+const IDLE: Duration = Duration::from_secs(20);
+
+pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
+    let mut report = Report::new("scale");
+    for waiting in WAITING {
+        progress(&format!("{waiting} waiting instances"));
+        until_quiet().await?;
+        let server = e2e::serve(places, "1024", Asks::Once)?;
+        measure(&mut report, waiting, parameters, server).await?;
+    }
+    Ok(report)
+}
+
+async fn measure(report: &mut Report, waiting: usize, parameters: &Parameters, server: Server) -> Result<()> {
+    let system = format!("{waiting}");
+    let mut row = |what: &str, unit, value| report.add(&system, what, unit, value);
+    let size = Size { instances: waiting, clients: parameters.clients, samples: 0 };
+    let (started, _, time) = workload::start_all(&server, "load", size).await?;
+    row("starts acknowledged", "1/s", waiting as f64 / time.as_secs_f64());
+    server.until_waiting("load", waiting).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    row("resident set, all waiting", "MB", usage(&server.processes())?.resident as f64 / 1e6);
+
+    // Far apart, so that each meets pages that nobody has read lately.
+    let step = waiting / EVENTS;
+    let some: Vec<_> = started.into_iter().step_by(step).take(EVENTS).collect();
+    let size = Size { instances: some.len(), ..size };
+    let before = usage(&server.processes())?;
+    let events = workload::raise_all(&server, server.follow("load", &some).await?, size).await?;
+    let cpu = usage(&server.processes())?.cpu - before.cpu;
+    row("event to completed", "1/s", some.len() as f64 / events.time.as_secs_f64());
+    row("raise to result p99", "ms", events.completed.percentile(99.0));
+    row("server CPU per event", "ms", cpu.as_secs_f64() * 1e3 / some.len() as f64);
+    for (what, filter) in [
+        ("no filter", ""),
+        ("status", "&runtimeStatus=Running"),
+        ("name", "&name=W"),
+        ("waiting for", "&waitingFor=go"),
+        ("prefix", "&instanceIdPrefix=load-99"),
+    ] {
+        let pages = list(&server, filter).await?;
+        row(&format!("page of 100, {what}, p95"), "ms", pages.percentile(95.0));
+    }
+
+    let begun = Instant::now();
+    let server = server.kill_and_restart()?;
+    row("ready after kill -9", "ms", begun.elapsed().as_secs_f64() * 1e3);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = usage(&server.processes())?;
+    tokio::time::sleep(IDLE).await;
+    let after = usage(&server.processes())?;
+    row("idle, of a processor", "%", (after.cpu - before.cpu).as_secs_f64() / IDLE.as_secs_f64() * 1e2);
+    row("resident set after restart", "MB", after.resident as f64 / 1e6);
+    Ok(())
+}
+
+async fn list(server: &Server, filter: &str) -> Result<Latencies> {
+    let path = format!("/runtime/webhooks/durabletask/instances?top=100{filter}");
+    let request = request("GET", server.address(), &path, None);
+    let mut connection = Connection::open(server.address()).await?;
+    let mut latencies = Latencies::new();
+    for _ in 0..PAGES {
+        let begun = Instant::now();
+        let answer = connection.send(&request).await?;
+        latencies.record(begun.elapsed());
+        answer.succeeded().context("a list was refused")?;
+    }
+    Ok(latencies)
+}
