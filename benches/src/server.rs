@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::http::{Answer, Connection, request};
 use crate::workload::{Follow, Started, System};
 
-const BASE: &str = "/runtime/webhooks/durabletask";
+pub const BASE: &str = "/runtime/webhooks/durabletask";
 /// Between one look at who waits and the next.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -84,7 +84,8 @@ impl Start {
     /// Returns when the host is ready.
     fn run(&self, data: &Path) -> Result<(Running, SocketAddr)> {
         let process = Command::new(&self.binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--residency", &self.residency, "--data"])
+            // The clock is the machine's until it is skipped.
+            .args(["serve", "--listen", "127.0.0.1:0", "--skippable-clock", "--residency", &self.residency, "--data"])
             .arg(data)
             .arg("--modules")
             .arg(&self.module)
