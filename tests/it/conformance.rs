@@ -47,3 +47,23 @@ fn whatever_is_sent_to_what_is_there() {
     host.post(&format!("{BASE}/orchestrators/BudgetApproval/there"), "1");
     check(&host, Some("known.toml"));
 }
+
+/// The page for people is whole without any other server.
+#[test]
+fn the_page_of_the_document_needs_no_other_server() {
+    let host = Fresh::start();
+    // It leads to its folder.
+    let page = host.get("/docs");
+    assert_eq!((page.status, &page.body), (200, &host.get("/docs/").body));
+    assert!(page.content_type.as_deref().unwrap().starts_with("text/html"), "{page:?}");
+    assert!(page.header("content-security-policy").unwrap().contains("'self'"), "{page:?}");
+    let links = || ["src=\"", "href=\""].into_iter().flat_map(|attribute| page.body.split(attribute).skip(1));
+    let links: Vec<&str> = links().filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.len() >= 3, "{links:?}");
+    assert!(links.iter().all(|link| !link.contains("//")), "another server's: {links:?}");
+    for link in links.iter().filter(|link| link.ends_with(".js") || link.ends_with(".css")) {
+        let file = host.get(&format!("/docs/{}", link.trim_start_matches("./")));
+        assert_eq!(file.status, 200, "{link}");
+        assert!(!file.body.is_empty(), "{link}");
+    }
+}
