@@ -130,10 +130,8 @@ fn declared_in_package_json(folder: &Path) -> Option<String> {
 
 fn declared_in_pyproject(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join("pyproject.toml")).ok()?;
-    let project = text.split("[project]").nth(1)?.split("\n[").next()?.to_owned();
-    let line = project.lines().find(|line| line.trim_start().starts_with("name"))?;
-    let name = line.split_once('=')?.1.trim().trim_matches(['"', '\'']).to_owned();
-    (!name.is_empty()).then_some(name)
+    let pyproject: toml::Table = text.parse().ok()?;
+    Some(pyproject.get("project")?.get("name")?.as_str()?.to_owned())
 }
 
 /// The folder that version control ignores: `target` of the workspace, which is the crate itself where there is none around it.

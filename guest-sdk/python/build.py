@@ -97,7 +97,7 @@ def build(project_path: Path, out: Path, wit: Path, site_packages: Path | None) 
         componentize(paths, wit, made)
         size = made.stat().st_size
         put(made, out)
-    tell(f"{out}: {size / 1e6:.1f} MB in {time.monotonic() - begun:.1f} s")
+    tell(f"{size / 1e6:.1f} MB in {time.monotonic() - begun:.1f} s")
 
 
 def find_project(path: Path) -> Project:

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tests::{Host, Settings};
+use serde_json::json;
+use tests::Settings;
 
 use super::clients::JAVASCRIPT;
-use super::{Fresh, RESIDENCIES};
+use super::{Fresh, RESIDENCIES, guest_lines as lines, run};
 
 const MODULE: &str = "test-guest-javascript";
 
@@ -18,18 +18,6 @@ fn host(residency: &str) -> Fresh {
 
 fn with_module(settings: Settings) -> Settings {
     settings.modules(&[MODULE]).argument("--skippable-clock")
-}
-
-/// Starts an orchestrator, and raises these events, each once it is waited for.
-fn run(host: &Host, name: &str, input: &Value, events: &[(&str, Value)]) -> String {
-    let id = host.start(name, &input.to_string());
-    for (event, payload) in events {
-        tests::until(event, || {
-            host.details(&id)["waitingFor"].to_string().contains(&format!("{event:?}")).then_some(())
-        });
-        host.raise(&id, event, &payload.to_string());
-    }
-    id
 }
 
 #[test]
@@ -173,12 +161,18 @@ fn what_is_logged_is_written_once() {
     let mut host = host("never");
     let id = run(&host, "JsLogs", &json!(null), &[]);
     host.waits_for(&id, &["E"]);
+    tests::until("the first lines", || {
+        (lines(&host, "first {\"n\":1}") == 1 && lines(&host, "look out") == 1).then_some(())
+    });
     host.kill_and_restart();
     host.raise(&id, "E", "1");
     assert_eq!(host.output(&id), "logged");
-    let lines = |words: &str| host.log().lines().filter(|line| line.contains("guest") && line.contains(words)).count();
-    tests::until("the last line", || (lines("broken") == 1).then_some(()));
-    assert_eq!((lines("first {\"n\":1}"), lines("look out")), (0, 0), "the steps before are replayed in silence");
+    tests::until("the last line", || (lines(&host, "broken") == 1).then_some(()));
+    assert_eq!(
+        (lines(&host, "first {\"n\":1}"), lines(&host, "look out")),
+        (0, 0),
+        "the steps before are replayed in silence"
+    );
     assert!(host.log().contains("(orchestrators.ts:"), "an error that is logged tells its place");
 }
 

@@ -35,6 +35,7 @@ mod versions;
 
 use std::path::Path;
 
+use serde_json::Value;
 use tests::{Host, Settings};
 
 /// A host on fresh data that goes when the test ends.
@@ -79,3 +80,20 @@ impl std::ops::Deref for Fresh {
 
 /// Both extremes: guests that stay in memory, and guests that are dropped whenever they block.
 const RESIDENCIES: [&str; 2] = ["always", "never"];
+
+/// Starts an orchestrator, and raises these events, each once it is waited for.
+fn run(host: &Host, name: &str, input: &Value, events: &[(&str, Value)]) -> String {
+    let id = host.start(name, &input.to_string());
+    for (event, payload) in events {
+        tests::until(event, || {
+            host.details(&id)["waitingFor"].to_string().contains(&format!("{event:?}")).then_some(())
+        });
+        host.raise(&id, event, &payload.to_string());
+    }
+    id
+}
+
+/// How many lines of what guests have logged, in the log of a host, have these words.
+fn guest_lines(host: &Host, words: &str) -> usize {
+    host.log().lines().filter(|line| line.contains("guest") && line.contains(words)).count()
+}

@@ -4,25 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tests::Host;
 
-use super::{Fresh, RESIDENCIES};
+use super::{Fresh, RESIDENCIES, guest_lines as lines, run};
 
 const MODULE: &str = "test-guest-python";
 
 fn host(residency: &str) -> Fresh {
     Fresh::with(|settings| settings.residency(residency).modules(&[MODULE]))
-}
-
-/// Starts an orchestrator, and raises these events, each once it is waited for.
-fn run(host: &Host, name: &str, input: &Value, events: &[(&str, Value)]) -> String {
-    let id = host.start(name, &input.to_string());
-    for (event, payload) in events {
-        let is_awaited = || host.details(&id)["waitingFor"].to_string().contains(&format!("{event:?}"));
-        tests::until(event, || is_awaited().then_some(()));
-        host.raise(&id, event, &payload.to_string());
-    }
-    id
 }
 
 #[test]
@@ -211,9 +199,6 @@ fn what_is_logged_is_written_once() {
     let mut host = host("never");
     let id = run(&host, "PyLogs", &json!(null), &[]);
     host.waits_for(&id, &["Go"]);
-    let lines = |host: &Host, words: &str| {
-        host.log().lines().filter(|line| line.contains("guest") && line.contains(words)).count()
-    };
     for (words, level) in [
         ("printed before", "INFO"),
         ("logged before", "INFO"),
