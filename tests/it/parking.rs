@@ -1,5 +1,7 @@
 //! Instances that are parked, for their module does not fit their history; and how they go on.
 
+use fermata::store::embedded::pages;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tests::{BASE, guest_bytes};
 
@@ -9,7 +11,8 @@ use super::Fresh;
 fn forge(host: &mut Fresh, ids: &[&str], from: &str, to: &str) {
     let (status, settings) = host.take().terminate();
     assert_eq!(status, Some(0));
-    let db = rusqlite::Connection::open(host.data().join("fermata.db")).unwrap();
+    let (file, vfs) = (host.data().join("fermata.db"), pages::vfs().unwrap());
+    let db = Connection::open_with_flags_and_vfs(file, OpenFlags::default(), vfs).unwrap();
     let history =
         "UPDATE history SET body = replace(body, ?1, ?2) WHERE key = (SELECT key FROM instance WHERE id = ?3)";
     for id in ids {

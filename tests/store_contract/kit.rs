@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fermata::store::embedded::Embedded;
+use fermata::store::embedded::{Embedded, pages};
 use fermata::store::memory::Memory;
 use fermata::store::{
     Change, InstanceKey, Lease, Loaded, NewActivity, NewInstance, Outgoing, Store, StoreError, StoredMessage,
     TurnRecord, Write, partition_of,
 };
 use fermata_replay::{RuntimeStatus, Timestamp};
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -98,6 +99,11 @@ impl World {
     pub async fn unread(&self, key: InstanceKey) -> Vec<u64> {
         self.load(key).await.unread.iter().map(|message| message.seq).collect()
     }
+}
+
+/// A connection of one's own to the file of a store in this directory, by which it can be changed.
+pub fn database(dir: &Path) -> Connection {
+    Connection::open_with_flags_and_vfs(dir.join("fermata.db"), OpenFlags::default(), pages::vfs().unwrap()).unwrap()
 }
 
 pub fn instance(id: &str) -> NewInstance {

@@ -2,6 +2,7 @@
 
 mod activities;
 mod creation;
+mod damage;
 mod differential;
 mod endings;
 mod faults;

@@ -6,16 +6,17 @@ use fermata::store::{Activity, Change, Once, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::Connection;
 
-use crate::kit::{World, activity, message, outgoing, steps, turn};
+use crate::kit::{World, activity, database, message, outgoing, steps, turn};
 
-const OLDER: [u32; 2] = [1, 2];
+const OLDER: [u32; 3] = [1, 2, 3];
+
+const SCHEMAS: [&str; 3] = [include_str!("format_1.sql"), include_str!("format_2.sql"), include_str!("format_3.sql")];
 
 /// What an older format held: an instance of each status, with two steps, an unread message and an open activity; one is parked.
 fn older(format: u32, dir: &Path) -> Connection {
     let db = Connection::open(dir.join("fermata.db")).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL;").unwrap();
-    let schema = if format == 1 { include_str!("format_1.sql") } else { include_str!("format_2.sql") };
-    db.execute_batch(schema).unwrap();
+    db.execute_batch(SCHEMAS[format as usize - 1]).unwrap();
     db.execute("INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 100)", [format]).unwrap();
     db.execute_batch(
         "
@@ -47,6 +48,11 @@ fn older(format: u32, dir: &Path) -> Connection {
         let ended = "UPDATE instance SET ended = updated WHERE status IN (1, 3, 4, 5);
                      INSERT INTO outbox VALUES (901, 10, 'Running', 'b', '[901]');";
         db.execute_batch(ended).unwrap();
+    }
+    if format > 2 {
+        let waiting = "UPDATE instance SET waiting = '[]' WHERE status IN (1, 3, 4, 5, 6);
+                       INSERT INTO meta (key, value) VALUES ('requests', 0);";
+        db.execute_batch(waiting).unwrap();
     }
     db
 }
@@ -113,14 +119,14 @@ async fn is_brought_up(format: u32) {
     assert!(world.store.remembered("Running", "k").await.unwrap().is_some());
     world.write(13, Change::Remove).await.unwrap();
     assert_eq!(world.store.due(None, 10).await.unwrap().len(), 1);
-    assert_eq!(world.store.outbox().await.unwrap().len(), format as usize);
+    assert_eq!(world.store.outbox().await.unwrap().len(), if format == 1 { 1 } else { 2 });
 }
 
 #[tokio::test]
 async fn a_file_that_was_brought_up_is_like_a_new_one() {
     let shape = async |dir: &Path| {
         drop(World::open(dir).await);
-        let db = Connection::open(dir.join("fermata.db")).unwrap();
+        let db = database(dir);
         let columns = "SELECT s.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
             FROM sqlite_schema AS s, pragma_table_info(s.name) AS c
             UNION ALL SELECT name || ' ' || sql FROM sqlite_schema WHERE type IN ('view', 'index') ORDER BY 1";
@@ -129,7 +135,7 @@ async fn a_file_that_was_brought_up_is_like_a_new_one() {
         let columns: Vec<_> = columns.map(Result::unwrap).collect();
         let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
         let format = number("SELECT value FROM meta WHERE key = 'format_version'");
-        assert_eq!((format, number("PRAGMA auto_vacuum")), (3, 2));
+        assert_eq!((format, number("PRAGMA auto_vacuum")), (4, 2));
         columns
     };
     let new = tempfile::tempdir().unwrap();
@@ -146,11 +152,11 @@ async fn a_file_that_can_not_shrink_is_written_anew_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     drop(older(1, dir.path()));
     drop(World::open(dir.path()).await);
-    let db = Connection::open(dir.path().join("fermata.db")).unwrap();
+    let db = database(dir.path());
     db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;").unwrap();
     let mode = |db: &Connection| db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(mode(&db), 0);
     drop(db);
     drop(World::open(dir.path()).await);
-    assert_eq!(mode(&Connection::open(dir.path().join("fermata.db")).unwrap()), 2);
+    assert_eq!(mode(&database(dir.path())), 2);
 }

@@ -4,7 +4,7 @@ use fermata::store::embedded::Embedded;
 use fermata::store::{Change, Filter, Module, Once, StoreError, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{World, activity, message, outgoing, turn};
+use crate::kit::{World, activity, database, message, outgoing, turn};
 
 #[tokio::test]
 async fn reopening_keeps_everything() {
@@ -89,10 +89,10 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(World::open(dir.path()).await);
     let path = dir.path().join("fermata.db");
     let raise = "UPDATE meta SET value = 99 WHERE key = 'format_version'";
-    rusqlite::Connection::open(&path).unwrap().execute(raise, []).unwrap();
+    database(dir.path()).execute(raise, []).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let refused = Embedded::open(dir.path()).err().unwrap();
-    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 3 });
+    assert_eq!(refused, StoreError::NewerFormat { path: path.clone(), found: 99, supported: 4 });
     assert!(refused.to_string().contains("run a newer host"));
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
@@ -124,7 +124,7 @@ async fn the_views_show_people_what_is_there() {
         let steps = format!(r#"[{{"seq":{version},"at":1500000,"message":{{"EventRaised":{{}}}},"decisions":[1]}}]"#);
         world.turn(key, TurnRecord { steps: Some(steps), ..turn(version) }).await.unwrap();
     }
-    let db = rusqlite::Connection::open(dir.path().join("fermata.db")).unwrap();
+    let db = database(dir.path());
     let text = |query: &str| db.query_row(query, [], |row| row.get::<_, String>(0)).unwrap();
     assert_eq!(
         text("SELECT status || ' ' || created FROM v_instances WHERE id = 'a'"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fermata::store::{Change, NewGeneration, TurnRecord};
 
-use crate::kit::{World, activity, message, turn};
+use crate::kit::{World, activity, database, message, turn};
 
 const MB: u64 = 1 << 20;
 
@@ -19,7 +19,7 @@ fn size_to_be(dir: &Path) -> u64 {
 }
 
 fn pages(dir: &Path) -> u64 {
-    let db = rusqlite::Connection::open(dir.join("fermata.db")).unwrap();
+    let db = database(dir);
     db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap() as u64
 }
 
@@ -64,7 +64,7 @@ async fn what_is_removed_gives_its_space_back() {
     assert!(until(|| size_to_be(dir.path()) < 7 * MB).await, "{} bytes", size_to_be(dir.path()));
     assert!(until(|| size(dir.path()) < 7 * MB).await, "{} bytes", size(dir.path()));
     assert!(world.load(kept[1]).await == before);
-    let db = rusqlite::Connection::open(dir.path().join("fermata.db")).unwrap();
+    let db = database(dir.path());
     assert_eq!(db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
 }
 

@@ -3,10 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::health::{Reach, reach};
+use super::pages;
 use crate::store::PARTITIONS;
 
 /// Raised when older hosts could not understand the file any more.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// None where there is no schema as yet.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<u32>> {
@@ -18,11 +19,12 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<u32>> {
 }
 
 /// What makes a file of each format, from 1, one of the next. It drops all views that there are: they are made anew.
-const STEPS: [&str; FORMAT as usize - 1] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+const STEPS: [&str; FORMAT as usize - 1] =
+    [include_str!("from_1.sql"), include_str!("from_2.sql"), include_str!("from_3.sql")];
 
 /// Makes a file in which this format was found one of the format of today.
 pub(super) fn bring_up(db: &Connection, found: Option<u32>) -> rusqlite::Result<()> {
-    make_shrinkable(db)?;
+    write_anew(db)?;
     match found {
         None => create(db),
         Some(found) => {
@@ -38,6 +40,7 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(include_str!("views.sql"))?;
     let meta = "INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1), ('requests', 0)";
     transaction.execute(meta, [FORMAT])?;
+    transaction.execute("INSERT INTO commit_log (seq) VALUES (0)", [])?;
     for partition in 0..PARTITIONS {
         transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
     }
@@ -52,15 +55,18 @@ fn take_steps(db: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// From then on free pages can be cut off, see `space`. A file that has pages already is written anew, which takes as much room again;
-/// where there is none it stays as it is, until another start.
-fn make_shrinkable(db: &Connection) -> rusqlite::Result<()> {
+/// From then on pages have checksums, see `pages`, and free ones can be cut off, see `space`. A file that has pages already takes as much room
+/// again meanwhile. Where there is none, one with checksums stays as it is until another start.
+fn write_anew(db: &Connection) -> rusqlite::Result<()> {
     const INCREMENTAL: i64 = 2;
-    if db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))? == INCREMENTAL {
+    let can_shrink = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))? == INCREMENTAL;
+    let is_checked = pages::are_checked(db)?;
+    if can_shrink && is_checked {
         return Ok(());
     }
+    pages::ask_for_checksums(db)?;
     match db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;") {
-        Err(error) if reach(&error) == Reach::Full => {
+        Err(error) if is_checked && reach(&error) == Reach::Full => {
             tracing::warn!("there is no room to write the file anew: it will not shrink when data is removed");
             Ok(())
         }

@@ -65,6 +65,9 @@ pub(super) enum Reach {
 
 pub(super) fn reach(error: &rusqlite::Error) -> Reach {
     use ErrorCode::*;
+    if is_spoilt_page(error) {
+        return Reach::Statement;
+    }
     match error.sqlite_error_code() {
         Some(DiskFull) => Reach::Full,
         None
@@ -83,8 +86,16 @@ pub(super) fn failed_read(failure: Failure) -> StoreError {
     }
 }
 
+/// Whether a page was not what its checksum says, see `pages`. Who wants another page is not concerned.
+fn is_spoilt_page(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_DATA)
+}
+
 /// What a failed read means to who asked. Reading changes nothing, so it never poisons.
 pub(super) fn read_error(error: rusqlite::Error) -> StoreError {
+    if is_spoilt_page(&error) {
+        return StoreError::Damaged("a page of the database is not what was written: its checksum differs".to_owned());
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => StoreError::Damaged(error.to_string()),
         Some(_) => StoreError::Io(error.to_string().into()),

@@ -6,7 +6,8 @@
 //! - [`partitions`], [`modules`]: the other things that are written
 //! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
-//! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`health`]: which errors mean what
+//! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`]: whether it still is what was written;
+//!   [`health`]: which errors mean what
 
 mod apply;
 mod chain;
@@ -17,6 +18,7 @@ mod listing;
 mod lock;
 mod modules;
 mod open;
+pub mod pages;
 mod partitions;
 mod reader;
 mod requests;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::format::{self, FORMAT};
 use super::health::read_error;
+use super::pages;
 use crate::store::StoreError;
 
 /// Creates the directory so that it is still there after a power cut.
@@ -27,6 +28,9 @@ pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
     if let Some(found) = found.filter(|found| *found > FORMAT) {
         return Err(StoreError::NewerFormat { path: file.to_owned(), found, supported: FORMAT });
     }
+    if found == Some(FORMAT) && !pages::are_checked(&db).map_err(read_error)? {
+        return Err(StoreError::Damaged(format!("{} does not say that its pages have checksums", file.display())));
+    }
     format::bring_up(&db, found).map_err(read_error)?;
     let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(read_error)?;
     if mode != "wal" {
@@ -41,7 +45,7 @@ pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
 
 /// A connection that writes.
 pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let db = through_checksums(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     prepare_once(&db)?;
     // A commit returns when its part of the log is on disk. Checkpoints are made by hand, see `checkpoint`.
     db.execute_batch(
@@ -52,10 +56,14 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 
 /// A connection that only reads. Not memory-mapped: a disk that fails under a map kills the process, under a read it is an error.
 pub(super) fn connect_reader(file: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let db = through_checksums(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare_once(&db)?;
     db.execute_batch("PRAGMA cache_size = -8192;")?;
     Ok(db)
+}
+
+fn through_checksums(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags_and_vfs(file, flags, pages::vfs()?)
 }
 
 /// Statements are prepared once, and never for the values they are bound to: beside a partial index SQLite would do that for each new value, which takes

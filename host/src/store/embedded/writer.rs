@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 
 use super::apply::Batch;
 use super::checkpoint::Checkpoints;
-use super::health::{Failure, Health, Reach, reach};
+use super::health::{Failure, Health, Reach, reach, read_error};
 use super::space::Space;
 use crate::store::{Change, OnDurable, StoreError, Write};
 
@@ -206,7 +206,7 @@ impl Writer {
                 self.health.poison(&format!("a transaction could not be rolled back: {failure:?}"))
             }
             (_, Reach::Full) => StoreError::Full,
-            (Failure::Sql(error), _) => StoreError::Io(error.to_string().into()),
+            (Failure::Sql(error), _) => read_error(error),
             (Failure::Refused(error), _) => error,
         })
     }
@@ -230,7 +230,7 @@ fn apart(db: &Connection, write: &Write) -> Result<Result<(), StoreError>, Failu
     let outcome = match batch.apply(write).and_then(|()| batch.flush()) {
         Ok(()) => Ok(()),
         Err(Failure::Refused(error)) => Err(error),
-        Err(Failure::Sql(error)) if reach(&error) == Reach::Statement => Err(StoreError::Io(error.to_string().into())),
+        Err(Failure::Sql(error)) if reach(&error) == Reach::Statement => Err(read_error(error)),
         Err(failure) => return Err(failure),
     };
     if outcome.is_err() {
