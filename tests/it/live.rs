@@ -113,6 +113,40 @@ fn a_raise_may_wait_until_the_event_is_taken() {
     }
 }
 
+/// What the commit tells is what the store has.
+#[test]
+fn a_raise_that_waits_is_answered_with_what_a_status_then_says() {
+    for residency in RESIDENCIES {
+        let host = Fresh::with(|settings| settings.residency(residency));
+        for (orchestrator, input, event, payloads) in [
+            ("W", "{\"a\": 1.0}", "go", &["[1, 2.50]"][..]),
+            ("Collect", "3", "item", &["1", "null", "\"x\""]),
+            ("Shows", "null", "go", &["null"]),
+            ("Fails", "null", "go", &["null"]),
+            ("Panics", "null", "go", &["null"]),
+            ("Successor", "\"same\"", "go", &["null", "null"]),
+            // A custom status from one generation to the next.
+            ("OneEach", r#"{"wanted": 3, "taken": []}"#, "item", &["1", "2", "3"]),
+            ("Ledger", "2", "amount", &["7"]),
+        ] {
+            let id = host.start(orchestrator, input);
+            for payload in payloads {
+                let answer = host.post(&format!("{BASE}/instances/{id}/raiseEvent/{event}?wait={LONG}"), payload);
+                assert_eq!(answer.header("fermata-taken"), Some("true"), "{orchestrator}");
+                let (mut told, mut shown) = (answer.json(), host.status(&id).json());
+                if ["Successor", "OneEach", "Ledger"].contains(&orchestrator) {
+                    // Another generation, or an activity, is under way when it is answered.
+                    for field in ["lastUpdatedTime", "runtimeStatus"] {
+                        told[field].take();
+                        shown[field].take();
+                    }
+                }
+                assert_eq!(told, shown, "{orchestrator}, residency {residency}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_event_of_a_suspended_instance_is_taken_when_it_is_resumed() {
     let host = Fresh::start();

@@ -1,5 +1,6 @@
 //! External events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fermata_replay::Payload;
@@ -13,7 +14,7 @@ use super::error::ApiError;
 use super::instances::Manner;
 use super::query;
 use super::{Api, Asked};
-use crate::dispatcher::Raised;
+use crate::dispatcher::{Raised, Taken};
 use crate::keys::Scope;
 use crate::limits::EVENT_NAME_BYTES;
 
@@ -59,17 +60,19 @@ impl Api {
     async fn when_taken(&self, id: &str, raised: Raised, wait: Duration, manner: &Manner) -> Handled {
         let taken = async {
             match raised.taking {
-                Some(mut taking) => Ok(taking.taken().await),
-                None => self.dispatcher.read(id, raised.seq).await,
+                Some(mut taking) => Ok::<_, ApiError>(taking.taken().await),
+                None => Ok(self.dispatcher.read(id, raised.seq).await?.then(Taken::default)),
             }
         };
-        let taken = tokio::time::timeout(wait, taken).await.unwrap_or(Ok(false))?;
-        // It may be gone by now, and the event was accepted all the same.
-        let mut answer = match self.dispatcher.view(id, false).await? {
-            Some(view) => manner.shown(&view),
-            None => empty(StatusCode::ACCEPTED),
+        let taken = tokio::time::timeout(wait, taken).await.unwrap_or(Ok(None))?;
+        let is_taken = HeaderValue::from_static(if taken.is_some() { "true" } else { "false" });
+        let view = match taken.and_then(|taken| taken.shown) {
+            Some(view) => Some(view),
+            None => self.dispatcher.view(id, false).await?.map(Arc::new),
         };
-        answer.headers_mut().insert(TAKEN, HeaderValue::from_static(if taken { "true" } else { "false" }));
+        // It may be gone by now, and the event was accepted all the same.
+        let mut answer = view.map_or_else(|| empty(StatusCode::ACCEPTED), |view| manner.shown(&view));
+        answer.headers_mut().insert(TAKEN, is_taken);
         Ok(answer)
     }
 

@@ -7,23 +7,31 @@ use fermata_replay::{RuntimeStatus, Timestamp, Turn};
 use super::Dispatcher;
 use super::generation::to_json;
 use super::slot::{Inner, Slot};
-use crate::engine::Line;
+use super::view::{InstanceView, Shown};
+use crate::engine::{Guest, Line};
 use crate::store::{
     Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
 };
 
 impl Dispatcher {
-    /// Submits a turn; what it lets loose starts when it is durable. False where the slot is not to be trusted.
-    pub(super) fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn, log: Vec<Line>) -> bool {
-        self.commit_and(slot, turn, log, |_, _| None)
+    /// Submits a turn that no guest ran; what it lets loose starts when it is durable. False where the slot is not to be trusted.
+    pub(super) fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn) -> bool {
+        self.commit_and(slot, turn, Vec::new(), || None, |_, _| None)
     }
 
-    /// The same; the generation that follows is begun under the slot's lock.
+    /// The same of a turn that a guest ran, with its log.
+    pub(super) fn commit_of(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn, guest: &mut Guest) -> bool {
+        let log = guest.take_log();
+        self.commit_and(slot, turn, log, || guest.state(Shown::of), |_, _| None)
+    }
+
+    /// The same; `shown` tells those who wait for the turn what the instance shows after it, and the generation that follows is begun under the slot's lock.
     pub(super) fn commit_and(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         mut turn: Turn,
         log: Vec<Line>,
+        shown: impl FnOnce() -> Option<Shown>,
         follow: impl FnOnce(&mut Inner, &mut Turn) -> Option<NewGeneration>,
     ) -> bool {
         // Before the lock is taken: it takes time.
@@ -51,9 +59,12 @@ impl Dispatcher {
             inner.module = module.as_str().into();
         }
         let taken = self.watchers.awaited(slot.key, &turn.consumed);
-        let after = After { taken, ..After::new(slot, &inner, &turn, &outgoing, log) };
+        let now = self.clock.now();
+        let shown = if taken.is_empty() { None } else { shown() };
+        let shown = shown.map(|shown| Arc::new(shown.after(slot, &inner, &turn, updated(&turn, now))));
+        let after = After { taken, shown, ..After::new(slot, &inner, &turn, &outgoing, log) };
         let generation = follow(&mut inner, &mut turn);
-        let record = record(turn, steps, outgoing, generation, inner.version, self.clock.now());
+        let record = record(turn, steps, outgoing, generation, inner.version, now);
         inner.version += 1;
         inner.abandoned = 0;
         inner.due = record.due;
@@ -95,6 +106,8 @@ struct After {
     send: Vec<Sent>,
     /// Messages that it has taken, where somebody waits for that.
     taken: Vec<u64>,
+    /// For them: what the instance shows then; none where that is to be read from the store.
+    shown: Option<Arc<InstanceView>>,
 }
 
 /// Activities whose work is not needed any more.
@@ -130,7 +143,7 @@ impl After {
             _ => (perform.collect(), GiveUp::Tasks(turn.settled.clone())),
         };
         let (execution, due) = (inner.execution.clone(), turn.due);
-        After { execution, due, log, give_up, perform, send: send.collect(), taken: Vec::new() }
+        After { execution, due, log, give_up, perform, send: send.collect(), taken: Vec::new(), shown: None }
     }
 
     fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
@@ -144,8 +157,13 @@ impl After {
         }
         self.perform.into_iter().for_each(|activity| dispatcher.perform(activity));
         dispatcher.send(self.send);
-        dispatcher.watchers.taken(key, &self.taken);
+        dispatcher.watchers.taken(key, &self.taken, self.shown.as_ref());
     }
+}
+
+/// When the instance last changed, after this turn.
+fn updated(turn: &Turn, now: Timestamp) -> Timestamp {
+    turn.steps.last().map_or(now, |step| step.at)
 }
 
 fn record(
@@ -156,7 +174,7 @@ fn record(
     expected_version: u64,
     now: Timestamp,
 ) -> TurnRecord {
-    let updated = turn.steps.last().map_or(now, |step| step.at);
+    let updated = updated(&turn, now);
     let custom_status = turn.steps.iter().rev().find_map(|step| step.custom_status.as_ref());
     let returned = turn.returned.iter().map(|message| StoredMessage {
         seq: message.seq,

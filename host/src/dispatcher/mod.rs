@@ -49,7 +49,7 @@ pub use once::{RequestKey, Reused};
 pub use residency::Residency;
 pub use retention::Retention;
 pub use view::{HistoryView, InstanceView, Output};
-pub use watchers::{Taking, Watch};
+pub use watchers::{Taken, Taking, Watch};
 
 use crate::clock::Clock;
 use crate::engine::{BadModule, Engine};

@@ -16,6 +16,7 @@ pub struct Slot {
     pub id: Arc<str>,
     pub key: InstanceKey,
     pub lease: Lease,
+    pub created: Timestamp,
     /// When the resident guest blocked, by the residency's count; 0 while there is none.
     pub stamp: AtomicU64,
     inner: Mutex<Inner>,
@@ -151,6 +152,7 @@ impl Slot {
             id: instance.id.as_str().into(),
             key: instance.key,
             lease,
+            created: instance.created,
             stamp: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 inbox: Inbox::new(backlog),

@@ -71,7 +71,7 @@ impl Dispatcher {
         match life {
             Ok(Life::Guest(guest, now)) => self.run(slot, guest, Vec::new(), now),
             Ok(Life::Absorbed(turn)) => {
-                self.commit(slot, *turn, Vec::new());
+                self.commit(slot, *turn);
                 self.put_back(slot, None);
             }
             Ok(Life::Nothing) => {
@@ -90,8 +90,7 @@ impl Dispatcher {
                 Progress::Blocked => {
                     match guest.take_turn() {
                         Some(turn) => {
-                            let log = guest.take_log();
-                            self.commit(slot, turn, log);
+                            self.commit_of(slot, turn, &mut guest);
                         }
                         None => self.note_again(slot),
                     }
@@ -141,8 +140,7 @@ impl Dispatcher {
         };
         guest.absorb(late);
         if let Some(turn) = guest.take_turn() {
-            let log = guest.take_log();
-            self.commit(slot, turn, log);
+            self.commit_of(slot, turn, &mut guest);
         }
         drop(guest);
         self.put_back(slot, None);
@@ -153,7 +151,8 @@ impl Dispatcher {
         let start = guest.state(|state| state.start().cloned());
         if let (Some(turn), Some(start)) = (guest.take_turn(), start) {
             drop(guest);
-            self.commit_and(slot, turn, log, |inner, turn| {
+            let unseen = || None;
+            self.commit_and(slot, turn, log, unseen, |inner, turn| {
                 let next = turn.next.take()?;
                 let seq = turn.steps.last().map_or(0, |step| step.seq);
                 Some(self.begin_generation(inner, start, next, seq, left))
@@ -224,12 +223,12 @@ impl Dispatcher {
             // Nobody may be told that it runs again.
             slot.lock().status = State::of(history).runtime_status();
             let ignored = Turn::ignoring(&State::of(history), vec![message.seq]);
-            self.commit(slot, ignored, Vec::new());
+            self.commit(slot, ignored);
             return Ok(());
         };
         let again = turn.returned.clone();
         history.extend(turn.steps.iter().cloned());
-        if !self.commit(slot, turn, Vec::new()) {
+        if !self.commit(slot, turn) {
             return Err(Lifeless::Distrusted);
         }
         messages.splice(0..0, again);

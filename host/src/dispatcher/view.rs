@@ -1,10 +1,11 @@
 //! What an instance shows: read from durable state only, derived from history.
 
 use fermata_replay::{
-    BufferedEvent, Decision, MessageBody, OpenTask, Payload, RuntimeStatus, Start, State, Step, Timestamp,
+    BufferedEvent, Decision, MessageBody, OpenTask, Payload, RuntimeStatus, Start, State, Step, Timestamp, Turn,
 };
 
 use super::Dispatcher;
+use super::slot::{Inner, Slot};
 use crate::limits;
 use crate::store::{Filter, Instance, InstanceKey, Loaded, Page, Snapshot, StoreError, StoredMessage};
 
@@ -53,6 +54,43 @@ pub struct HistoryView {
     pub open_tasks: Vec<OpenTask>,
     /// Events that were accepted and that no wait has taken, those included that are unread.
     pub buffered: Vec<BufferedEvent>,
+}
+
+/// What history says of an instance that its row and its last turn do not.
+pub(super) struct Shown {
+    start: Start,
+    custom_status: Option<Payload>,
+}
+
+impl Shown {
+    /// None where the custom status may be that of a former generation, which its history does not know.
+    pub(super) fn of(state: &State) -> Option<Shown> {
+        let (start, custom_status) = (state.start()?, state.custom_status());
+        (start.generation == 0 || custom_status.is_some())
+            .then(|| Shown { start: start.clone(), custom_status: custom_status.cloned() })
+    }
+
+    /// What the instance shows once this turn, its last, is durable. `inner` is still that of the execution that the turn belongs to.
+    pub(super) fn after(self, slot: &Slot, inner: &Inner, turn: &Turn, updated: Timestamp) -> InstanceView {
+        let Start { name, input, parent, generation, .. } = self.start;
+        InstanceView {
+            id: slot.id.to_string(),
+            key: slot.key,
+            name,
+            status: turn.status,
+            created: slot.created,
+            updated,
+            module: inner.module.to_string(),
+            execution: inner.execution.to_string(),
+            parent: parent.map(|parent| parent.instance),
+            generation,
+            input: Some(input),
+            output: turn.status.is_final().then(|| output_of(&turn.steps)).flatten(),
+            custom_status: self.custom_status,
+            parked: None,
+            history: None,
+        }
+    }
 }
 
 impl Dispatcher {

@@ -22,7 +22,7 @@ pub struct Watchers {
 }
 
 /// By sequence.
-type Untaken = HashMap<u64, oneshot::Sender<()>>;
+type Untaken = HashMap<u64, oneshot::Sender<Taken>>;
 
 struct Watched {
     changed: watch::Sender<()>,
@@ -44,12 +44,19 @@ pub struct Watch {
     closed: watch::Receiver<bool>,
 }
 
+/// An event was taken, and that is durable.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// What the instance showed then, where that is at hand; else it is to be read.
+    pub shown: Option<Arc<InstanceView>>,
+}
+
 /// Resolves when an event was taken.
 pub struct Taking {
     dispatcher: Arc<Dispatcher>,
     key: InstanceKey,
     seq: u64,
-    taken: oneshot::Receiver<()>,
+    taken: oneshot::Receiver<Taken>,
     closed: watch::Receiver<bool>,
 }
 
@@ -106,11 +113,11 @@ impl Watchers {
         untaken.get(&key).map(awaited).unwrap_or_default()
     }
 
-    /// These messages were taken, and that is durable.
-    pub fn taken(&self, key: InstanceKey, awaited: &[u64]) {
+    /// These messages were taken, and that is durable: so is what the instance shows, where that is known.
+    pub fn taken(&self, key: InstanceKey, awaited: &[u64], shown: Option<&Arc<InstanceView>>) {
         for seq in awaited {
             if let Some(sender) = self.forget(key, *seq) {
-                let _ = sender.send(());
+                let _ = sender.send(Taken { shown: shown.cloned() });
             }
         }
     }
@@ -120,7 +127,7 @@ impl Watchers {
         lock(&self.untaken).remove(&key);
     }
 
-    fn forget(&self, key: InstanceKey, seq: u64) -> Option<oneshot::Sender<()>> {
+    fn forget(&self, key: InstanceKey, seq: u64) -> Option<oneshot::Sender<Taken>> {
         let mut untaken = lock(&self.untaken);
         let of_instance = untaken.get_mut(&key)?;
         let sender = of_instance.remove(&seq);
@@ -147,11 +154,11 @@ impl Watch {
 }
 
 impl Taking {
-    /// False where that can not be told: the host stops, or the instance is gone.
-    pub async fn taken(&mut self) -> bool {
+    /// None where that can not be told: the host stops, or the instance is gone.
+    pub async fn taken(&mut self) -> Option<Taken> {
         tokio::select! {
-            taken = &mut self.taken => taken.is_ok(),
-            _ = self.closed.wait_for(|closed| *closed) => false,
+            taken = &mut self.taken => taken.ok(),
+            _ = self.closed.wait_for(|closed| *closed) => None,
         }
     }
 }

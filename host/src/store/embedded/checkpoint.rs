@@ -18,6 +18,8 @@ use super::open::connect;
 const LOG_PAGES: i64 = 16_384;
 /// How much the log grows before another attempt, where readers kept it from beginning anew.
 const LOG_PAGES_MORE: i64 = 4_096;
+/// How much is written between two looks at the log, for each takes locks that readers want.
+const PAGES_BETWEEN_LOOKS: usize = 256;
 /// Each pass leaves only what was committed while it ran; two make what is left for the writer small.
 const PASSES: usize = 2;
 
@@ -26,6 +28,7 @@ pub(super) struct Checkpoints {
     copied: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     next_at: i64,
+    written: usize,
 }
 
 impl Checkpoints {
@@ -38,17 +41,22 @@ impl Checkpoints {
             .name("fermata-checkpoint".to_owned())
             .spawn(move || copy_when_woken(&db, &woken, &done, &health))
             .map_err(|error| crate::store::StoreError::Io(error.to_string().into()))?;
-        Ok(Checkpoints { wake, copied, thread, next_at: LOG_PAGES })
+        Ok(Checkpoints { wake, copied, thread, next_at: LOG_PAGES, written: 0 })
     }
 
-    /// The writer calls this between commits.
-    pub(super) fn after_commit(&mut self, db: &Connection, health: &Health) {
+    /// The writer calls this between commits. `written`: about how many pages were, since it did last.
+    pub(super) fn after_commit(&mut self, written: usize, db: &Connection, health: &Health) {
         if health.check().is_err() {
             return;
         }
         if self.copied.swap(false, Ordering::Acquire) {
             copy(db, health);
         }
+        self.written += written;
+        if self.written < PAGES_BETWEEN_LOOKS {
+            return;
+        }
+        self.written = 0;
         let pages = log_pages(db);
         if pages < LOG_PAGES {
             self.next_at = LOG_PAGES;

@@ -15,7 +15,7 @@ const FREE_PAGES: i64 = 1_000;
 const FREE_SHARE: i64 = 4;
 /// What a write that comes meanwhile waits for at most, an fsync aside.
 const PORTION: Duration = Duration::from_millis(5);
-const PAGES: usize = 256;
+pub(super) const PAGES: usize = 256;
 /// Between two portions, for each has an fsync of its own.
 const PAUSE: Duration = Duration::from_millis(20);
 /// After one that gave nothing: there is no room to move a page, or the file could not be made to shrink.
@@ -23,24 +23,37 @@ const RETRY: Duration = Duration::from_secs(60);
 
 pub(super) struct Space {
     not_before: Instant,
+    /// There was not enough to give back, and nothing was written since.
+    settled: bool,
     /// Pages were cut off, in the log only as yet.
     given: bool,
 }
 
 impl Space {
     pub(super) fn new() -> Self {
-        Space { not_before: Instant::now(), given: false }
+        Space { not_before: Instant::now(), settled: false, given: false }
     }
 
-    /// How long to wait before it is worth giving a portion back; none where there is not enough to give.
-    pub(super) fn wait(&self, db: &Connection) -> Option<Duration> {
-        let number = |query| db.prepare_cached(query).and_then(|mut query| query.query_row([], |row| row.get(0)));
-        let free: i64 = number("PRAGMA freelist_count").unwrap_or(0);
-        let is_much = free > FREE_PAGES && number("PRAGMA page_count").is_ok_and(|pages| free > pages / FREE_SHARE);
-        is_much.then(|| self.not_before.saturating_duration_since(Instant::now()))
+    /// The writer calls this when it has written something.
+    pub(super) fn written(&mut self) {
+        if self.settled {
+            self.settled = false;
+            // To look takes locks that readers want: not after each write.
+            self.not_before = self.not_before.max(Instant::now() + PAUSE);
+        }
     }
 
+    /// How long to wait before something may be given back; none where there is nothing until something is written.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        (!self.settled).then(|| self.not_before.saturating_duration_since(Instant::now()))
+    }
+
+    /// Gives a portion back where there is enough.
     pub(super) fn give_back(&mut self, writer: &Writer) {
+        if !is_much_free(writer.db()) {
+            self.settled = true;
+            return;
+        }
         let given = writer.transaction(|db| Ok(portion(db)?)).is_ok_and(|pages| pages > 0);
         self.given |= given;
         self.not_before = Instant::now() + if given { PAUSE } else { RETRY };
@@ -50,6 +63,12 @@ impl Space {
     pub(super) fn take_given(&mut self) -> bool {
         std::mem::take(&mut self.given)
     }
+}
+
+fn is_much_free(db: &Connection) -> bool {
+    let number = |query| db.prepare_cached(query).and_then(|mut query| query.query_row([], |row| row.get(0)));
+    let free: i64 = number("PRAGMA freelist_count").unwrap_or(0);
+    free > FREE_PAGES && number("PRAGMA page_count").is_ok_and(|pages| free > pages / FREE_SHARE)
 }
 
 /// Returns how many pages were cut off. SQLite tells of each as it goes.

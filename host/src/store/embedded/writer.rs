@@ -19,12 +19,14 @@ use super::apply::{Batch, apply_all};
 use super::checkpoint::Checkpoints;
 use super::commit_log::{CommitLog, recovery};
 use super::health::{Failure, Health, Reach, reach, read_error};
-use super::space::Space;
+use super::space::{PAGES, Space};
 use crate::store::{Change, OnDurable, StoreError, Write};
 
 /// What one transaction takes at most: enough to share an fsync well, little enough to answer soon.
 const MAX_WRITES: usize = 1_024;
 const MAX_BYTES: usize = 1 << 20;
+
+const PAGE_BYTES: usize = 4_096;
 
 /// How long an arrival waits for its turn at most; never longer than half of what a commit takes, for it saves one.
 const LONGEST_PAUSE: Duration = Duration::from_micros(250);
@@ -78,6 +80,8 @@ pub(super) struct Writer {
     log: Option<RefCell<CommitLog>>,
     /// How long the last commit took.
     last_commit: Cell<Duration>,
+    /// About how many pages were written since the last checkpoint was thought of: one for a write, and those that it fills.
+    written: Cell<usize>,
 }
 
 /// Starts the thread; it ends when every sender of the queue is gone and all is written.
@@ -92,7 +96,13 @@ pub(super) fn start(
         execute(&db, LAZY).map_err(std::io::Error::other)?;
     }
     let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
-        let writer = Writer { db, health: health.clone(), log: log.map(RefCell::new), last_commit: Cell::default() };
+        let writer = Writer {
+            db,
+            health: health.clone(),
+            log: log.map(RefCell::new),
+            last_commit: Cell::default(),
+            written: Cell::default(),
+        };
         if catch_unwind(AssertUnwindSafe(|| writer.work_off(jobs, checkpoints))).is_err() {
             health.poison("the writer thread panicked");
         }
@@ -108,10 +118,14 @@ impl Writer {
             while let Some(job) = next.take() {
                 match job {
                     Job::Write(write, answer) => next = self.commit_with_others(write, answer, &jobs),
-                    Job::Task(task) => task(&self),
+                    Job::Task(task) => {
+                        task(&self);
+                        self.note_written(PAGES);
+                    }
                 }
             }
-            checkpoints.after_commit(&self.db, &self.health);
+            space.written();
+            checkpoints.after_commit(self.written.take(), &self.db, &self.health);
         }
         self.close(checkpoints);
     }
@@ -122,7 +136,7 @@ impl Writer {
             if let Ok(job) = jobs.try_recv() {
                 return Some(job);
             }
-            let Some(wait) = space.wait(&self.db).filter(|_| self.health.check().is_ok()) else {
+            let Some(wait) = space.wait().filter(|_| self.health.check().is_ok()) else {
                 if space.take_given() {
                     checkpoints.wake();
                 }
@@ -133,7 +147,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => space.give_back(self),
             }
-            checkpoints.after_commit(&self.db, &self.health);
+            checkpoints.after_commit(PAGES, &self.db, &self.health);
         }
     }
 
@@ -164,6 +178,7 @@ impl Writer {
                 None => break,
             }
         }
+        self.note_written(writes.len() + bytes / PAGE_BYTES);
         let begun = Instant::now();
         let committed = self.commit(&writes);
         self.last_commit.set(begun.elapsed());
@@ -172,6 +187,14 @@ impl Writer {
             Err(all) => answers.into_iter().for_each(|answer| answer.give(Err(all.clone()))),
         }
         next
+    }
+
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    fn note_written(&self, pages: usize) {
+        self.written.set(self.written.get() + pages);
     }
 
     /// One transaction for all; an outcome for each, or one error that they share.

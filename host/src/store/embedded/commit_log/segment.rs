@@ -10,7 +10,7 @@ use super::record::{SECTOR, Salt, header};
 /// As long as a segment is made, header included; what is written much gets longer ones, up to [`LONGEST`].
 const SHORTEST: u64 = 1 << 20;
 const LONGEST: u64 = 32 << 20;
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 pub(super) struct Segment {
     file: File,
