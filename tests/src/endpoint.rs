@@ -1,7 +1,7 @@
 //! An HTTP endpoint that serves activities, in this process: it notes what it is asked, and answers as a test wants.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub struct Endpoint {
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<Request>>,
+    connections: AtomicUsize,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
     hung_up: AtomicUsize,
@@ -60,7 +61,11 @@ impl Endpoint {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (seen, answer) = (kept.clone(), answer.clone());
-                std::thread::spawn(move || while serve(&stream, &seen, &*answer).is_some() {});
+                seen.connections.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    while serve(&stream, &seen, &*answer).is_some() {}
+                    seen.connections.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Endpoint { address, seen }
@@ -72,6 +77,16 @@ impl Endpoint {
 
     pub fn requests(&self) -> Vec<Request> {
         self.seen.requests.lock().unwrap().clone()
+    }
+
+    /// Waits until all who ever connected are gone, with all that they sent, and forgets their requests.
+    pub fn drain(&self) {
+        // Connections are accepted in order, so when this one is over none waits to be accepted.
+        let mut last = TcpStream::connect(self.address).unwrap();
+        last.shutdown(Shutdown::Write).unwrap();
+        let _ = last.read(&mut [0]);
+        crate::until("every connection ends", || (self.seen.connections.load(Ordering::SeqCst) == 0).then_some(()));
+        self.seen.requests.lock().unwrap().clear();
     }
 
     /// How many requests were under way at once, at most.

@@ -1,6 +1,7 @@
 //! What the tests of the whole share: a host as its users meet it, a real process spoken to over HTTP.
 
 pub mod endpoint;
+pub mod torture;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -107,6 +108,10 @@ impl Settings {
         self
     }
 
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// A further argument of `fermata serve`.
     pub fn argument(mut self, argument: &str) -> Settings {
         self.arguments.push(argument.into());
@@ -189,6 +194,11 @@ impl Host {
         self.log.lock().unwrap().join("\n")
     }
 
+    /// The lines of that, which outlive the host.
+    pub fn log_lines(&self) -> Arc<Mutex<Vec<String>>> {
+        self.log.clone()
+    }
+
     /// `kill -9`, then the same host again on the same data.
     pub fn kill_and_restart(self) -> Host {
         self.kill().start()
@@ -202,9 +212,19 @@ impl Host {
     }
 
     /// SIGTERM, and the status the host ends with.
-    pub fn terminate(mut self) -> (Option<i32>, Settings) {
-        let sent = Command::new("kill").arg(self.process.id().to_string()).status().expect("`kill` exists");
+    pub fn terminate(self) -> (Option<i32>, Settings) {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends the process a signal, by its name; those who talk to the host find out for themselves what that does.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("`kill` exists");
         assert!(sent.success());
+    }
+
+    /// Waits for the end of the process, and returns its status: none where a signal ended it.
+    pub fn wait(mut self) -> (Option<i32>, Settings) {
         let status = self.process.wait().expect("the host was started");
         (status.code(), self.settings.clone())
     }
@@ -320,10 +340,9 @@ impl Host {
         Answer::of(self.agent.delete(self.url(path)).call())
     }
 
-    /// The answer, or none where the host went away.
-    pub fn try_post(&self, path: &str, body: &str) -> Option<Answer> {
-        let sent = self.agent.post(self.url(path)).header("Content-Type", "application/json").send(body);
-        sent.is_ok().then(|| Answer::of(sent))
+    /// The whole answer to any request, or none where the host went away before.
+    pub fn try_send(&self, request: ureq::http::Request<String>) -> Option<Answer> {
+        self.agent.run(request).and_then(Answer::read).ok()
     }
 }
 
@@ -337,14 +356,17 @@ impl Drop for Host {
 
 impl Answer {
     fn of(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
-        let mut answer = answer.unwrap_or_else(|error| panic!("the host did not answer: {error}"));
+        answer.and_then(Answer::read).unwrap_or_else(|error| panic!("the host did not answer: {error}"))
+    }
+
+    fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
         let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (location, retry_after, content_type) = (header("location"), header("retry-after"), header("content-type"));
         let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap().to_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let status = answer.status().as_u16();
-        let body = answer.body_mut().read_to_string().expect("a body is text");
-        Answer { status, location, retry_after, content_type, body, headers }
+        let body = answer.body_mut().read_to_string()?;
+        Ok(Answer { status, location, retry_after, content_type, body, headers })
     }
 
     /// A header, by its name in small letters.
@@ -396,10 +418,12 @@ pub fn guest_bytes(package: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
 }
 
-/// The `fermata` binary beside this test, built by `cargo xtask test` before.
+/// The `fermata` binary of the profile that this program was built in, built by `cargo xtask` before.
 pub fn binary() -> PathBuf {
-    let deps = std::env::current_exe().expect("a test has a path");
-    let folder = deps.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+    let program = std::env::current_exe().expect("a program has a path");
+    let folder = program.parent().expect("it lies in a folder");
+    // Tests lie in target/<profile>/deps.
+    let folder = if folder.ends_with("deps") { folder.parent().expect("it is no root") } else { folder };
     let path = folder.join(format!("fermata{}", std::env::consts::EXE_SUFFIX));
     assert!(path.exists(), "{} is not there; `cargo xtask test` builds it", path.display());
     path

@@ -1,6 +1,7 @@
 //! Orchestrators that only tests and benchmarks run, each for one promise.
 
 mod callbacks;
+mod errands;
 mod floods;
 mod model;
 mod outside;
