@@ -69,7 +69,7 @@ pub struct HttpLimits {
     pub head_time: Duration,
     /// From the head to the end of the body.
     pub body_time: Duration,
-    /// How long a graceful shutdown waits for requests under way.
+    /// How long a graceful shutdown waits for requests under way: a part of the 10 s after which those who stop services kill them.
     pub drain_time: Duration,
 }
 
@@ -82,7 +82,7 @@ impl Default for HttpLimits {
             module_bytes: 64 << 20,
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
-            drain_time: Duration::from_secs(10),
+            drain_time: Duration::from_secs(8),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `kill -9` at any moment: nothing that was acknowledged is lost, nothing happens twice.
 
 use serde_json::json;
-use tests::torture::kills;
+use tests::torture::{End, repeat};
 
 use super::Fresh;
 
@@ -30,5 +30,5 @@ fn two_hundred_kills_under_load() {
     const KILLS: u32 = 200;
     let seed = tests::seed("two_hundred_kills_under_load");
     let again = format!("SEED={seed} cargo xtask test two_hundred_kills_under_load");
-    println!("{}", kills::run(KILLS, seed, again));
+    println!("{}", repeat(End::Kill, KILLS, seed, again));
 }

@@ -1,7 +1,12 @@
 //! Starting, stopping, standing still.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use tests::endpoint::{Answer as Served, Endpoint};
+use tests::torture::{End, repeat};
 use tests::{BASE, Settings};
 
 use super::Fresh;
@@ -19,6 +24,52 @@ fn sigterm_ends_the_host_and_loses_nothing() {
         host.raise(id, "amount", "2");
         assert_eq!(host.output(id), serde_json::json!([2, 4]));
     }
+}
+
+/// Whoever asks meanwhile is answered, or was not heard; what is there goes on in the next process.
+#[test]
+fn twenty_stops_under_load() {
+    const STOPS: u32 = 20;
+    let seed = tests::seed("twenty_stops_under_load");
+    let again = format!("SEED={seed} cargo xtask test twenty_stops_under_load");
+    println!("{}", repeat(End::Stop, STOPS, seed, again));
+}
+
+/// Neither activities, nor clients who wait or do not finish what they say, hold a stop up for longer than it may take.
+#[test]
+fn a_stop_takes_ten_seconds_at_most_whatever_is_under_way() {
+    let slow = Endpoint::start(|_| Served::new(200, "1").after(Duration::from_secs(60)));
+    let mut fresh =
+        Fresh::with(|settings| settings.argument("--activity").argument(&format!("Remote={}", slow.url("/"))));
+    let host = fresh.take();
+    let remote = host.start("CallOne", r#"["Remote", 5, 5]"#);
+    let spins = json!({"activity": "Hangs", "input": [1, "spins"], "attempts": 2, "interval": 5});
+    let spinning = host.start("CallWithin", &spins.to_string());
+    tests::until("the endpoint is called", || (slow.requests().len() == 1).then_some(()));
+    tests::until("the activity spins", || host.log().contains("spins").then_some(()));
+    let mut half = TcpStream::connect(host.address()).unwrap();
+    let head =
+        format!("POST {BASE}/orchestrators/W HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\n1", host.address());
+    half.write_all(head.as_bytes()).unwrap();
+    let begun = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| host.post(&format!("{BASE}/orchestrators/W/waits?timeout=60"), ""));
+        tests::until("it is heard", || (host.status("waits").status == 202).then_some(()));
+        host.signal("TERM");
+        let begun = Instant::now();
+        assert_eq!(waits.join().unwrap().status, 202, "it is told that it is started");
+        begun
+    });
+    let (code, settings) = host.wait();
+    assert_eq!(code, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+
+    let quick = Endpoint::start(|_| Served::new(200, "1"));
+    let host = settings.argument("--activity").argument(&format!("Remote={}", quick.url("/"))).start();
+    assert_eq!(host.output(&remote), 1);
+    assert_eq!(quick.requests()[0].header("idempotency-key"), slow.requests()[0].header("idempotency-key"));
+    host.raise("waits", "go", "7");
+    assert_eq!(host.output("waits"), 7);
+    assert_eq!(host.control(&spinning, "terminate", "").status, 202);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod clients;
 mod demo;
 mod guests;
 mod project;
+mod torture;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,20 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Kills a host under load again and again, and compares what became of everything with a ledger outside of it; `--help` lists how
+    #[command(disable_help_flag = true)]
+    Torture {
+        /// Handed on to the `torture` binary of tests/
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Keeps a host under load for long, with a kill now and then, and tells whether it stays as it was; `--help` lists how
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// Handed on to the `torture` binary of tests/
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,5 +65,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests => guests::build_all(),
         Command::Clients => clients::install(),
         Command::Bench { rest } => bench::run(&rest),
+        Command::Torture { rest } => torture::run("torture", &rest),
+        Command::Soak { rest } => torture::run("soak", &rest),
     }
 }

@@ -56,9 +56,10 @@ pub struct Lived {
 
 impl Display for Lived {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mean = self.starting / (self.kills + self.stops).max(1);
-        write!(f, "a start took {mean:.0?}, {:.0?} at most; ", self.longest_start)?;
-        write!(f, "{} stops, {:.0?} at most", self.stops, self.longest_stop)
+        let Lived { kills, stops, starting, longest_start, longest_stop } = self;
+        let mean = *starting / (kills + stops).max(1);
+        write!(f, "{kills} kills and {stops} stops ({longest_stop:.0?} at most), ")?;
+        write!(f, "started anew in {mean:.0?} ({longest_start:.0?} at most)")
     }
 }
 
@@ -198,7 +199,7 @@ impl Lives {
 impl Drop for Lives {
     fn drop(&mut self) {
         if let Some(data) = self.data.take().filter(|_| std::thread::panicking()) {
-            eprintln!("after {} kills and {} stops; {}", self.lived.kills, self.lived.stops, self.ledger.tally);
+            eprintln!("after {}; {}", self.lived, self.ledger.tally);
             eprintln!("the data directory is kept: {}", data.keep().display());
             eprintln!("to repeat: {}", self.again);
         }

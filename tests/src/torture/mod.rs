@@ -11,8 +11,14 @@ mod client;
 mod effects;
 mod group;
 mod history;
-pub mod kills;
 mod ledger;
 mod lives;
+mod repeat;
+mod sample;
+pub mod soak;
+mod trend;
 mod verdict;
 mod verify;
+
+pub use lives::End;
+pub use repeat::repeat;
