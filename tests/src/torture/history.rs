@@ -55,10 +55,10 @@ impl History {
         buffered.iter().filter(|one| one.name == event).map(|one| number(one.input.as_str())).collect()
     }
 
-    /// The input of this generation.
+    /// The input of this generation; null where it has yet to begin.
     pub fn input(&self) -> Value {
-        let start = self.state.start().expect("an instance that anything is known of has a start");
-        serde_json::from_str(start.input.as_str()).expect("an input is JSON")
+        let input = self.state.start().map_or("null", |start| start.input.as_str());
+        serde_json::from_str(input).expect("an input is JSON")
     }
 }
 
@@ -69,8 +69,8 @@ fn number(payload: &str) -> u64 {
     number.unwrap_or_else(|| panic!("no number in {payload}"))
 }
 
-/// The numbers of a list.
+/// The numbers of a list; null is an empty one.
 pub fn numbers(list: &Value) -> Vec<u64> {
-    let list = list.as_array().unwrap_or_else(|| panic!("no list: {list}"));
+    let list = list.as_array().map_or(&[][..], |list| list);
     list.iter().map(|number| number.as_u64().expect("it is a list of numbers")).collect()
 }

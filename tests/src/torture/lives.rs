@@ -102,12 +102,13 @@ impl Lives {
     /// Lets all that was begun come to its end, takes the census, and verifies what is stored.
     pub fn settle(&mut self) {
         let host = self.start();
+        let failed = AtomicBool::new(false);
         let seeds: Vec<u64> = (0..self.load.clients).map(|_| self.random.u64(..)).collect();
         self.watched(&host, || {
             std::thread::scope(|scope| {
                 for seed in seeds {
-                    let (lives, host) = (&*self, &host);
-                    scope.spawn(move || lives.finish(host, seed));
+                    let (lives, host, failed) = (&*self, &host, &failed);
+                    scope.spawn(move || lives.finish(host, seed, failed));
                 }
             });
             if self.ledger.keeps() {
@@ -168,12 +169,13 @@ impl Lives {
         }
     }
 
-    /// The same until nothing is open.
-    fn finish(&self, host: &Host, seed: u64) {
+    /// The same until nothing is open, or another client has failed.
+    fn finish(&self, host: &Host, seed: u64, failed: &AtomicBool) {
+        let _notes = NotesFailure(failed);
         let random = fastrand::Rng::with_seed(seed);
         let mut client = Client { host, ledger: &self.ledger, effects: &self.effects, random, settling: true };
         let begun = Instant::now();
-        while self.ledger.open() > 0 {
+        while self.ledger.open() > 0 && !failed.load(Ordering::SeqCst) {
             let Some(mut group) = self.ledger.take(0, &mut client.random) else {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
@@ -192,6 +194,15 @@ impl Lives {
             eprintln!("the host said:\n{}", host.log());
             resume_unwind(panic)
         })
+    }
+}
+
+/// Set when its thread panics: what that thread had in hand comes to no end.
+struct NotesFailure<'a>(&'a AtomicBool);
+
+impl Drop for NotesFailure<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::SeqCst);
     }
 }
 

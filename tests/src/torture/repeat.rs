@@ -13,8 +13,8 @@ pub struct Report {
 
 const LOAD: Load = Load { clients: 6, groups: 10, rest: Duration::ZERO };
 
-/// After so many lives everything comes to its end, and all is compared.
-const BETWEEN_SETTLINGS: u32 = 50;
+/// How often everything comes to its end and all is compared; what there is to compare grows.
+const SETTLINGS: u32 = 10;
 
 /// Ends a host under load so many times, at random moments. `again`: the command that does the same again.
 pub fn repeat(end: End, times: u32, seed: u64, again: String) -> Report {
@@ -23,7 +23,7 @@ pub fn repeat(end: End, times: u32, seed: u64, again: String) -> Report {
     for time in 1..=times {
         let moment = Duration::from_millis(lives.random.u64(5..=250));
         lives.live(end, |_| std::thread::sleep(moment));
-        if time % BETWEEN_SETTLINGS == 0 || time == times {
+        if time.is_multiple_of(times.div_ceil(SETTLINGS)) || time == times {
             lives.settle();
         }
     }
