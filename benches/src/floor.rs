@@ -7,16 +7,19 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::bare_log::BareLog;
 use crate::http::Connection;
 use crate::latency::Latencies;
 use crate::process::{until_quiet, usage};
 use crate::report::Report;
 use crate::server::Asks;
+use crate::submit::submit_all;
 use crate::workload::{System as _, fan_out};
 use crate::{Parameters, Places, e2e, progress};
 
 const SYNCS: usize = 2_000;
 const RECORD: [u8; 512] = [1; 512];
+const RECORDS: usize = 200_000;
 const REQUESTS: usize = 500_000;
 const ALONE: usize = 5_000;
 
@@ -24,7 +27,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("floor");
     for run in 0..parameters.runs {
         progress(&format!("floor, run {}", run + 1));
-        until_quiet().await?;
+        until_quiet(parameters.patience).await?;
         let file = places.scratch.join("floor");
         for (preallocated, name) in [(false, "appending 512 B"), (true, "512 B into a preallocated file")] {
             let latencies = syncs(&file, preallocated)?;
@@ -32,6 +35,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
             report.add("floor", &format!("fdatasync, {name}, p99"), "ms", latencies.percentile(99.0));
         }
         std::fs::remove_file(&file)?;
+        log(&mut report, &file, parameters.clients).await?;
         constant_answers(&mut report, parameters, places).await?;
     }
     Ok(report)
@@ -52,6 +56,18 @@ fn syncs(path: &Path, preallocated: bool) -> Result<Latencies> {
         latencies.record(begun.elapsed());
     }
     Ok(latencies)
+}
+
+/// What is durable a second where many share an fdatasync.
+async fn log(report: &mut Report, path: &Path, submitters: usize) -> Result<()> {
+    let log = BareLog::create(path, RECORDS * RECORD.len())?;
+    let append = move |_, on_durable| log.append(RECORD.to_vec(), on_durable);
+    let submitted = submit_all(submitters, RECORDS, append).await?;
+    let what = format!("bare log of 512 B, {submitters} submitters");
+    report.add("floor", &what, "1/s", submitted.per_second);
+    report.add("floor", &format!("{what}, p50"), "ms", submitted.latency.median());
+    report.add("floor", &format!("{what}, p99"), "ms", submitted.latency.percentile(99.0));
+    Ok(())
 }
 
 /// The same server and the same load generator, with nothing behind.

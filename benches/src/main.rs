@@ -1,25 +1,34 @@
 //! `bench`, which `cargo xtask bench` builds and runs: what Fermata costs, beside what this machine can do and what its peers cost.
 //!
-//! - [`floor`]: the limits of this machine
+//! - [`floor`]: the limits of this machine; [`bare_log`]: what a log can be
+//! - [`store`]: the store alone, beside that
+//! - [`engine`]: modules and guests alone; [`guests`]: what a guest costs by its language
 //! - [`replay`]: bringing a waiting orchestrator back from its history
-//! - [`guests`]: what a guest costs by its language
 //! - [`e2e`]: many instances, each blocked on one event, over HTTP and on a real disk
 //! - [`scale`]: a million of them
 //! - [`peers`]: the same against others
 //!
-//! [`workload`] is the load, [`server`] our host as a [`workload::System`]. Each suite gives a [`report`].
+//! [`workload`] is the load, and [`pace`] the load at a given rate; [`server`] is our host as a [`workload::System`]. Each suite gives a [`report`].
+//! What is pure is measured apart from these, by `cargo bench --package benches` (`benches/pure.rs`).
 
+mod bare_log;
+mod chart;
 mod e2e;
+mod engine;
 mod floor;
 mod guests;
 mod http;
 mod latency;
+mod pace;
 mod peers;
 mod process;
 mod replay;
 mod report;
 mod scale;
 mod server;
+mod store;
+mod submit;
+mod syscalls;
 mod workload;
 
 use std::path::PathBuf;
@@ -31,7 +40,7 @@ use clap::{Args, Parser, ValueEnum};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures, prints medians, and writes them to benches/results/<date>-<suite>.json.
+/// Measures, prints medians, and writes them to benches/results/<date>-<suite>.json, with charts.
 ///
 /// Ratios in a table are the first system's median divided by that of the system on their left. Run it while the machine does nothing else.
 #[derive(Parser)]
@@ -40,6 +49,9 @@ struct Arguments {
     /// What to measure; without one: floor, replay and e2e
     #[arg(value_enum)]
     suites: Vec<Suite>,
+    /// Where to write what was measured: benches/results
+    #[arg(long, value_name = "FOLDER")]
+    results: Option<PathBuf>,
     #[command(flatten)]
     parameters: Parameters,
     #[command(flatten)]
@@ -48,8 +60,12 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Suite {
-    /// The limits of this machine: fdatasync, and HTTP with nothing behind
+    /// The limits of this machine: fdatasync, a bare log, and HTTP with nothing behind
     Floor,
+    /// The store alone beside a bare log, fresh and with a million instances in it; takes some minutes and 2 GB of disk
+    Store,
+    /// Modules and guests alone, and the first start of each example after its deployment
+    Engine,
     /// Bringing a waiting orchestrator back from its history
     Replay,
     /// What a guest costs by its language
@@ -58,15 +74,15 @@ enum Suite {
     E2e,
     /// A million waiting instances; takes some minutes and 2 GB of disk
     Scale,
-    /// The same beside Restate; needs npm
+    /// The same beside Restate and duroxide; needs npm, and OpenSSL's headers
     Peers,
 }
 
 #[derive(Args)]
 struct Parameters {
-    /// Instances of the workload
-    #[arg(long, default_value_t = 5_000)]
-    instances: usize,
+    /// Instances: 5,000 of the workload, 1,000,000 where there are to be many (store, scale)
+    #[arg(long)]
+    instances: Option<usize>,
     /// Clients of the workload, each with a connection of its own
     #[arg(long, default_value_t = 64)]
     clients: usize,
@@ -79,11 +95,23 @@ struct Parameters {
     /// Residency of the host: always, never or a number; may be repeated
     #[arg(long, value_name = "always|never|N", default_values = ["1024", "always", "never"])]
     residency: Vec<String>,
+    /// Events a second where the load is open (e2e): half of what the closed load reached
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Seconds to wait at most, each time, until others leave the machine alone
+    #[arg(long, default_value_t = 300)]
+    patience: u32,
 }
 
 impl Parameters {
     fn size(&self) -> workload::Size {
-        workload::Size { instances: self.instances, clients: self.clients, samples: self.samples }
+        let instances = self.instances.unwrap_or(5_000);
+        workload::Size { instances, clients: self.clients, samples: self.samples }
+    }
+
+    /// Where the question is what many of them change.
+    fn many(&self) -> usize {
+        self.instances.unwrap_or(1_000_000)
     }
 }
 
@@ -104,10 +132,11 @@ struct Places {
 }
 
 fn main() -> Result<()> {
-    let Arguments { mut suites, parameters, places } = Arguments::parse();
+    let Arguments { mut suites, results, parameters, places } = Arguments::parse();
     if suites.is_empty() {
         suites = vec![Suite::Floor, Suite::Replay, Suite::E2e];
     }
+    let results = results.unwrap_or_else(|| places.checkout.join("benches/results"));
     std::fs::create_dir_all(&places.scratch)?;
     // Two at a time would disturb each other, and the second would remove the first one's data.
     let alone = std::fs::File::create(places.scratch.join("lock"))?;
@@ -122,6 +151,8 @@ fn main() -> Result<()> {
         let report = clients.block_on(&runtime, async {
             match suite {
                 Suite::Floor => floor::run(&parameters, &places).await,
+                Suite::Store => store::run(&parameters, &places).await,
+                Suite::Engine => engine::run(&parameters, &places).await,
                 Suite::Replay => replay::run(&parameters, &places).await,
                 Suite::Guests => guests::run(&parameters, &places).await,
                 Suite::E2e => e2e::run(&parameters, &places).await,
@@ -130,7 +161,7 @@ fn main() -> Result<()> {
             }
         })?;
         report.print();
-        report.write(&places.checkout.join("benches/results"), &parameters)?;
+        report.write(&results, &parameters)?;
     }
     Ok(())
 }

@@ -17,6 +17,10 @@ pub struct Usage {
     pub cpu: Duration,
     /// Resident set, bytes.
     pub resident: u64,
+    /// How often its threads left a processor, of themselves or not; those that have ended do not count.
+    pub switches: u64,
+    /// Bytes that went to a disk, or will. Where the kernel keeps a file in large folios, a small write dirties all of one.
+    pub written: u64,
 }
 
 /// The sum over these processes.
@@ -29,19 +33,31 @@ pub fn usage(processes: &[u32]) -> Result<Usage> {
         let field = |number: usize| fields.split(' ').nth(number - 3).and_then(|field| field.parse::<u32>().ok());
         let (user, system) = field(14).zip(field(15)).context("/proc/…/stat")?;
         sum.cpu += TICK * (user + system);
-        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = resident.and_then(|text| text.trim().strip_suffix(" kB")).context("/proc/…/status")?;
-        sum.resident += kilobytes.parse::<u64>()? << 10;
+        sum.resident += field_of(format!("/proc/{process}/status"), "VmRSS:")? << 10;
+        sum.written += field_of(format!("/proc/{process}/io"), "write_bytes:")?;
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let status = thread?.path().join("status");
+            for kind in ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"] {
+                // It may have ended since it was listed.
+                sum.switches += field_of(&status, kind).unwrap_or_default();
+            }
+        }
     }
     Ok(sum)
 }
 
+/// The number in a line of a file in /proc which begins so, without its unit.
+fn field_of(path: impl AsRef<Path>, name: &str) -> Result<u64> {
+    let path = path.as_ref();
+    let text = fs::read_to_string(path).with_context(|| format!("{} can not be read", path.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
+    number.with_context(|| format!("{} has no number after {name}", path.display()))
+}
+
 /// The memory of this process, where what is shared counts in parts.
 pub fn proportional_bytes() -> Result<u64> {
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    let kilobytes = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB"));
-    Ok(kilobytes.context("/proc/self/smaps_rollup")?.trim().parse::<u64>()? << 10)
+    Ok(field_of("/proc/self/smaps_rollup", "Pss:")? << 10)
 }
 
 /// How long the machine's processors have worked so far, for whomever.
@@ -53,11 +69,10 @@ pub fn machine_busy() -> Result<Duration> {
     Ok([0, 1, 2, 5, 6, 7].iter().filter_map(|field| times.get(*field)).map(|ticks| TICK * *ticks).sum())
 }
 
-/// Returns when others have left the machine alone for a moment, or when it has waited long enough for that.
-pub async fn until_quiet() -> Result<()> {
+/// Returns when others have left the machine alone for a moment, or after so many seconds.
+pub async fn until_quiet(patience: u32) -> Result<()> {
     const MOMENT: Duration = Duration::from_secs(1);
-    const PATIENCE: u32 = 300;
-    for moment in 0..PATIENCE {
+    for moment in 0..patience {
         let before = machine_busy()?;
         tokio::time::sleep(MOMENT).await;
         if machine_busy()? - before < MOMENT / 20 {

@@ -2,19 +2,18 @@
 //! core with a native function as the guest.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use fermata::engine::{Engine, Guest, Module, Progress};
-use fermata::limits::GuestLimits;
 use fermata::store::embedded::Embedded;
-use fermata::store::{Change, InstanceKey, NewInstance, Store, StoredMessage, TurnRecord, Write, partition_of};
-use fermata_replay::{Execution, Message, MessageBody, Payload, RuntimeStatus, Start, Step, Timestamp};
+use fermata::store::{Change, InstanceKey, Store, StoredMessage, Write, partition_of};
+use fermata_replay::{Execution, Message, MessageBody, Payload, Start, Step, Timestamp};
 
+use crate::engine::{Bench, micros};
 use crate::process::until_quiet;
 use crate::report::{Report, median};
+use crate::store::{new_instance, waiting_turn};
 use crate::{Parameters, Places, progress};
 
 /// Answered waits.
@@ -32,10 +31,10 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("replay");
     for run in 0..parameters.runs {
         progress(&format!("replay, run {}", run + 1));
-        until_quiet().await?;
+        until_quiet(parameters.patience).await?;
         let mut former = None;
         for waits in WAITS {
-            let history = bench.history(waits)?;
+            let history = bench.history("Collect", waits as u64)?;
             let stored = Stored::new(&folder.join(format!("store-{run}-{waits}")), &history).await?;
             let (mut core, mut guest, mut cold) = (Vec::new(), Vec::new(), Vec::new());
             let begun = Instant::now();
@@ -66,50 +65,6 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     Ok(report)
 }
 
-/// The time of one call; what it gives is dropped afterwards.
-pub fn micros<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
-    let begun = Instant::now();
-    let made = work()?;
-    let time = begun.elapsed();
-    drop(made);
-    Ok(time.as_secs_f64() * 1e6)
-}
-
-struct Bench {
-    engine: Arc<Engine>,
-    module: Arc<Module>,
-}
-
-impl Bench {
-    fn new(module: &Path, folder: &Path) -> Result<Bench> {
-        let engine = Engine::new(GuestLimits::default(), 8, &folder.join("cache"))
-            .map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let module = engine.admit(&std::fs::read(module)?)?.module;
-        Ok(Bench { engine, module })
-    }
-
-    /// The history of an orchestrator that has taken so many events and waits for one more.
-    fn history(&self, waits: usize) -> Result<Vec<Step>> {
-        let mut execution = Execution::new(Vec::new());
-        execution.push(start("Collect", waits + 1));
-        (0..waits as u64).for_each(|number| execution.push(event(number + 2)));
-        let mut guest = self.engine.guest(&self.module, ID, 0, execution);
-        let progress = guest.resume([], Timestamp(0));
-        ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
-        let steps = guest.take_turn().context("there are steps")?.steps;
-        ensure!(steps.len() == waits + 1, "{} steps for {waits} events", steps.len());
-        Ok(steps)
-    }
-
-    /// A new guest, taken through this history to where it waits.
-    fn replay(&self, history: Vec<Step>) -> Result<Guest> {
-        let mut guest = self.engine.guest(&self.module, ID, 0, Execution::new(history));
-        let progress = guest.resume([], Timestamp(0));
-        ensure!(matches!(progress, Progress::Blocked), "{progress:?}");
-        Ok(guest)
-    }
-}
-
 /// The same orchestrator, without wasm.
 fn replay_natively(history: Vec<Step>, waits: usize) -> Result<Execution> {
     let mut execution = Execution::new(history);
@@ -125,7 +80,7 @@ fn replay_natively(history: Vec<Step>, waits: usize) -> Result<Execution> {
 }
 
 /// The message that starts an orchestrator which takes so many events.
-pub fn start(orchestrator: &str, count: usize) -> Message {
+pub fn start(orchestrator: &str, count: u64) -> Message {
     let start = Start {
         name: orchestrator.into(),
         input: Payload::parse(&count.to_string()).expect("a number is JSON"),
@@ -161,26 +116,12 @@ impl Stored {
         for (version, step) in history.iter().enumerate() {
             let message = StoredMessage { seq: step.seq, at: step.at, body: serde_json::to_string(&step.message)? };
             let arrival = match version {
-                0 => Change::Create { instance: instance(), replaces: None, message, sent: None, once: None },
+                0 => Change::Create { instance: new_instance(ID), replaces: None, message, sent: None, once: None },
                 _ => Change::Accept { message, sent: None, once: None },
             };
             store.submit(Write { lease, key, change: arrival }, Box::new(|outcome| outcome.expect("it is accepted")));
-            let turn = Change::Turn(TurnRecord {
-                expected_version: version as u64,
-                steps: Some(serde_json::to_string(&[step])?),
-                consumed: vec![step.seq],
-                returned: Vec::new(),
-                status: RuntimeStatus::Running,
-                updated: step.at,
-                due: None,
-                waiting: None,
-                module: None,
-                custom_status: None,
-                activities: Vec::new(),
-                settled: Vec::new(),
-                outgoing: Vec::new(),
-                generation: None,
-            });
+            let steps = serde_json::to_string(&[step])?;
+            let turn = Change::Turn(waiting_turn(version as u64, steps, step.seq, step.at));
             let last = answer.take_if(|_| version + 1 == history.len());
             let on_durable = Box::new(move |outcome: Result<(), _>| {
                 outcome.expect("the turn is written");
@@ -201,15 +142,5 @@ impl Stored {
         }
         std::hint::black_box(Execution::without_guest(&history));
         Ok(history)
-    }
-}
-
-fn instance() -> NewInstance {
-    NewInstance {
-        id: ID.into(),
-        name: "Collect".into(),
-        module: "a module".into(),
-        execution: "an execution".into(),
-        created: Timestamp(1_000_000),
     }
 }

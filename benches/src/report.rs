@@ -1,4 +1,4 @@
-//! What was measured: a table for people, JSON for machines.
+//! What was measured: a table for people, JSON for machines, and [`chart`]s.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::Parameters;
+use crate::{Parameters, chart};
 
 /// The measures of one suite, of one system or of several side by side.
 pub struct Report {
@@ -14,6 +14,8 @@ pub struct Report {
     /// In the order they were named first.
     systems: Vec<String>,
     measures: Vec<Measure>,
+    /// What a reader must know besides.
+    notes: Vec<String>,
 }
 
 struct Measure {
@@ -25,7 +27,7 @@ struct Measure {
 
 impl Report {
     pub fn new(suite: &'static str) -> Report {
-        Report { suite, systems: Vec::new(), measures: Vec::new() }
+        Report { suite, systems: Vec::new(), measures: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds what one run of a system gave.
@@ -41,6 +43,27 @@ impl Report {
         let runs = &mut self.measures[row].runs;
         runs.resize(runs.len().max(column + 1), Vec::new());
         runs[column].push(value);
+    }
+
+    /// Adds a sentence, once.
+    pub fn note(&mut self, note: &str) {
+        if !self.notes.iter().any(|known| known == note) {
+            self.notes.push(note.to_owned());
+        }
+    }
+
+    pub fn suite(&self) -> &'static str {
+        self.suite
+    }
+
+    pub fn systems(&self) -> &[String] {
+        &self.systems
+    }
+
+    /// The median of what was measured of a system; none where it was not.
+    pub fn median(&self, what: &str, system: &str) -> Option<f64> {
+        let column = self.systems.iter().position(|known| known == system)?;
+        self.measures.iter().find(|measure| measure.what == what)?.median(column)
     }
 
     /// Medians over the runs; beside every system but the first, the first's median divided by its own.
@@ -69,9 +92,10 @@ impl Report {
             }
             println!();
         }
+        self.notes.iter().for_each(|note| println!("{note}"));
     }
 
-    /// Writes `<date>-<suite>.json`; one of the same day is replaced.
+    /// Writes `<date>-<suite>.json`, and its charts beside it; those of the same day are replaced.
     pub fn write(&self, directory: &Path, parameters: &Parameters) -> Result<()> {
         let now = jiff::Timestamp::now();
         let measures: Vec<Value> = self.measures.iter().map(|measure| self.json(measure)).collect();
@@ -82,17 +106,20 @@ impl Report {
             "versions": versions(),
             "parameters": {
                 "instances": parameters.instances,
+                "rate": parameters.rate,
                 "clients": parameters.clients,
                 "samples": parameters.samples,
                 "runs": parameters.runs,
             },
             "measures": measures,
+            "notes": self.notes,
         });
         std::fs::create_dir_all(directory)?;
-        let file = directory.join(format!("{}-{}.json", now.strftime("%Y-%m-%d"), self.suite));
+        let name = format!("{}-{}", now.strftime("%Y-%m-%d"), self.suite);
+        let file = directory.join(format!("{name}.json"));
         std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")?;
         println!("written to {}", file.display());
-        Ok(())
+        chart::write(self, directory, &name)
     }
 
     fn json(&self, measure: &Measure) -> Value {

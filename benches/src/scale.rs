@@ -13,8 +13,8 @@ use crate::server::{Asks, BASE, Server};
 use crate::workload::{self, Size, System as _};
 use crate::{Parameters, Places, e2e, progress};
 
-/// Instances that wait; the first is what the others are compared with.
-const WAITING: [usize; 2] = [10_000, 1_000_000];
+/// What the number of waiting instances is divided by; the first is what the others are compared with.
+const DIVISORS: [usize; 3] = [100, 10, 1];
 /// Events that are measured.
 const EVENTS: usize = 10_000;
 /// Pages of lists that are measured, of each kind.
@@ -29,16 +29,16 @@ const IDLE: Duration = Duration::from_secs(20);
 
 pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("scale");
-    for waiting in WAITING {
+    for waiting in DIVISORS.map(|divisor| parameters.many() / divisor) {
         progress(&format!("{waiting} waiting instances"));
-        until_quiet().await?;
+        until_quiet(parameters.patience).await?;
         let server = e2e::serve(places, "1024", Asks::Once)?;
         measure(&mut report, waiting, parameters, server).await?;
     }
     let mut row = |what: &str, unit, value| report.add("at once", what, unit, value);
     for residency in ["never", "1024"] {
         progress(&format!("much at once, residency {residency}"));
-        until_quiet().await?;
+        until_quiet(parameters.patience).await?;
         let server = e2e::serve(places, residency, Asks::Once)?;
         timers(&server, parameters, &mut |what, unit, value| {
             row(&format!("{what}, residency {residency}"), unit, value)
@@ -137,7 +137,7 @@ async fn measure(report: &mut Report, waiting: usize, parameters: &Parameters, s
     row("resident set, all waiting", "MB", usage(&server.processes())?.resident as f64 / 1e6);
 
     // Far apart, so that each meets pages that nobody has read lately.
-    let step = waiting / EVENTS;
+    let step = waiting.div_ceil(EVENTS);
     let some: Vec<_> = started.into_iter().step_by(step).take(EVENTS).collect();
     let size = Size { instances: some.len(), ..size };
     let before = usage(&server.processes())?;

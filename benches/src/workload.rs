@@ -4,8 +4,8 @@
 //! - B: the clients take the instances in order; each raises the event and waits until it has seen the result, then takes the next.
 //! - C: one client, unloaded: start, pause, raise, wait for the result.
 //!
-//! The load is closed: a client waits for its answer before it goes on, so a slow answer delays no request that a latency would have to
-//! count from an intended time.
+//! The load of these is closed: a client waits for its answer before it goes on, so a system that stalls is asked less, and few of its
+//! latencies tell of the stall. [`crate::pace`] has the load that does not wait.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -69,13 +69,11 @@ pub struct Measured {
     /// From the first start until all wait.
     pub waiting_per_second: f64,
     pub waiting_resident_bytes: u64,
-    pub start_cpu: f64,
-    pub start_flushes: Option<f64>,
+    pub start_cost: Cost,
     pub completed_per_second: f64,
     pub raise: Latencies,
     pub completed: Latencies,
-    pub completed_cpu: f64,
-    pub completed_flushes: Option<f64>,
+    pub completed_cost: Cost,
     /// Requests for the result, per instance.
     pub looks: f64,
     /// Our own, per instance of A and B together.
@@ -85,6 +83,41 @@ pub struct Measured {
     pub unloaded_start: Latencies,
     pub unloaded_raise: Latencies,
     pub unloaded_completed: Latencies,
+}
+
+/// What a system used for one instance.
+pub struct Cost {
+    /// Milliseconds.
+    pub cpu: f64,
+    /// Context switches of its threads.
+    pub switches: f64,
+    /// Bytes that it wrote to the disk.
+    pub written: f64,
+    /// How often its disk was flushed; none where Linux does not say.
+    pub flushes: Option<f64>,
+}
+
+/// What a system had used when it was looked at.
+struct Used {
+    usage: Usage,
+    flushes: Option<u64>,
+}
+
+impl Used {
+    fn so_far(processes: &[u32], disk: &Path) -> Result<Used> {
+        Ok(Used { usage: usage(processes)?, flushes: disk_flushes(disk) })
+    }
+
+    fn cost_until(&self, later: &Used, instances: usize) -> Cost {
+        let each = |amount: f64| amount / instances as f64;
+        let between = |before: u64, after: u64| each(after.saturating_sub(before) as f64);
+        Cost {
+            cpu: each((later.usage.cpu - self.usage.cpu).as_secs_f64() * 1e3),
+            switches: between(self.usage.switches, later.usage.switches),
+            written: between(self.usage.written, later.usage.written),
+            flushes: self.flushes.zip(later.flushes).map(|(before, after)| between(before, after)),
+        }
+    }
 }
 
 /// How long a system rests before its memory is looked at.
@@ -105,27 +138,21 @@ pub async fn warm_up(system: &impl System) -> Result<()> {
 
 /// Runs A, B and C. `disk` is where the system keeps its data.
 pub async fn run<S: System>(system: &S, size: Size, disk: &Path) -> Result<Measured> {
-    let processes = system.processes();
-    let per_instance = |cpu: Duration| cpu.as_secs_f64() * 1e3 / size.instances as f64;
-    let flushes_between = |before: Option<u64>, after: Option<u64>| {
-        before.zip(after).map(|(before, after)| (after - before) as f64 / size.instances as f64)
-    };
-
-    let (own, before, flushes) = (own_usage()?, usage(&processes)?, disk_flushes(disk));
+    let used = || Used::so_far(&system.processes(), disk);
+    let (own, before) = (own_usage()?, used()?);
     let (begun, busy) = (Instant::now(), machine_busy()?);
     let (started, start, start_time) = start_all(system, "load", size).await?;
     system.until_waiting("load", size.instances).await?;
     let waiting_time = begun.elapsed();
-    let flushes_of_starts = flushes_between(flushes, disk_flushes(disk));
     tokio::time::sleep(SETTLE).await;
-    let waiting = usage(&processes)?;
+    let waiting = used()?;
 
     let follow = system.follow("load", &started).await?;
-    let (before_events, flushes) = (usage(&processes)?, disk_flushes(disk));
+    let before_events = used()?;
     let events = raise_all(system, follow, size).await?;
-    let flushes_of_events = flushes_between(flushes, disk_flushes(disk));
-    let (after, own_after) = (usage(&processes)?, own_usage()?);
-    let known = (after.cpu - before.cpu) + (own_after.cpu - own.cpu);
+    let (after, own_after) = (used()?, own_usage()?);
+    let own_cpu = own_after.cpu - own.cpu;
+    let known = (after.usage.cpu - before.usage.cpu) + own_cpu;
     let others = (machine_busy()? - busy).saturating_sub(known).as_secs_f64() / begun.elapsed().as_secs_f64();
 
     let unloaded = one_by_one(system, size.samples).await?;
@@ -134,16 +161,14 @@ pub async fn run<S: System>(system: &S, size: Size, disk: &Path) -> Result<Measu
         starts_per_second: rate(start_time),
         start,
         waiting_per_second: rate(waiting_time),
-        waiting_resident_bytes: waiting.resident,
-        start_cpu: per_instance(waiting.cpu - before.cpu),
-        start_flushes: flushes_of_starts,
+        waiting_resident_bytes: waiting.usage.resident,
+        start_cost: before.cost_until(&waiting, size.instances),
         completed_per_second: rate(events.time),
         raise: events.raise,
         completed: events.completed,
-        completed_cpu: per_instance(after.cpu - before_events.cpu),
-        completed_flushes: flushes_of_events,
+        completed_cost: before_events.cost_until(&after, size.instances),
         looks: events.looks as f64 / size.instances as f64,
-        client_cpu: per_instance(own_after.cpu - own.cpu),
+        client_cpu: own_cpu.as_secs_f64() * 1e3 / size.instances as f64,
         others,
         unloaded_start: unloaded.start,
         unloaded_raise: unloaded.raise,
@@ -201,13 +226,13 @@ pub async fn raise_all<S: System>(system: &S, follow: Vec<Follow>, size: Size) -
     Ok(Events { time, ..events })
 }
 
-struct Seen {
-    accepted: Duration,
-    completed: Duration,
-    looks: usize,
+pub struct Seen {
+    pub accepted: Duration,
+    pub completed: Duration,
+    pub looks: usize,
 }
 
-async fn raise_and_wait<S: System>(connection: &mut Connection, follow: &Follow) -> Result<Seen> {
+pub async fn raise_and_wait<S: System>(connection: &mut Connection, follow: &Follow) -> Result<Seen> {
     let begun = Instant::now();
     let answer = connection.send(&follow.raise).await?;
     answer.succeeded()?;

@@ -35,7 +35,7 @@ enum Command {
     Guests,
     /// Installs the clients of Durable Functions that the tests drive a host with, where they are not installed yet
     Clients,
-    /// Measures a release build; `cargo xtask bench --help` lists what and how
+    /// Measures a release build; `cargo xtask bench --help` lists what and how. `cargo xtask bench micro` measures the pure pieces alone
     #[command(disable_help_flag = true)]
     Bench {
         /// Handed on to the `bench` binary of benches/

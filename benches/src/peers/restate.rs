@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::{build, run_to_end};
 use crate::Places;
 use crate::http::{Answer, Connection, request};
 use crate::server::Running;
@@ -24,6 +25,8 @@ const ASIDE: u16 = 29081;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+pub const NOTE: &str = "restate: its log is flushed before an answer, which is its default; up to 10,000 calls at a time, where its default is 1,000.";
 
 pub struct Programs {
     server: PathBuf,
@@ -43,16 +46,11 @@ impl Programs {
             for file in ["package.json", "package-lock.json"] {
                 std::fs::copy(source.join(file), installed.join(file))?;
             }
-            run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&installed))?;
+            run_to_end(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&installed))?;
         }
-        let target = places.scratch.join("peers");
-        run(Command::new("cargo")
-            .args(["build", "--release", "--locked", "--quiet", "--target-dir"])
-            .arg(&target)
-            .current_dir(&source))?;
         Ok(Programs {
             server,
-            service: target.join("release/peer-restate"),
+            service: build(places, "restate")?,
             settings: source.join("restate.toml"),
             data: places.scratch.join("restate-data"),
         })
@@ -81,12 +79,6 @@ impl Programs {
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(restate)
     }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} could not be started"))?;
-    ensure!(status.success(), "{command:?} failed: {status}");
-    Ok(())
 }
 
 /// Asks the administration until it answers with a 2xx.
