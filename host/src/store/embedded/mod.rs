@@ -30,7 +30,6 @@ mod space;
 mod tests;
 mod writer;
 
-use std::fs::File;
 use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +54,6 @@ pub struct Embedded {
     health: Arc<Health>,
     readers: Arc<Readers>,
     numbers: Arc<Numbers>,
-    _lock: File,
 }
 
 /// What makes a commit durable.
@@ -83,7 +81,7 @@ impl Embedded {
         let numbers = Numbers::read(&db).map_err(health::read_error)?;
         let health = Arc::new(Health::default());
         let checkpoints = Checkpoints::start(&file, health.clone())?;
-        let (queue, writer) = writer::start(db, log, checkpoints, health.clone())
+        let (queue, writer) = writer::start(db, log, checkpoints, health.clone(), lock)
             .map_err(|error| StoreError::Io(error.to_string().into()))?;
         Ok(Embedded {
             queue: Some(queue),
@@ -91,7 +89,6 @@ impl Embedded {
             readers: Arc::new(Readers::new(file, health.clone())),
             health,
             numbers: Arc::new(numbers),
-            _lock: lock,
         })
     }
 
@@ -245,7 +242,8 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         self.readers.close();
         drop(self.queue.take());
-        if let Some(writer) = self.writer.take() {
+        // Who is told of a write may be the last to hold the store, on the writer's own thread: that one ends by itself.
+        if let Some(writer) = self.writer.take().filter(|writer| writer.thread().id() != std::thread::current().id()) {
             let _ = writer.join();
         }
     }

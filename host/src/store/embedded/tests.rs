@@ -398,3 +398,29 @@ async fn a_batch_that_there_is_no_room_for_is_not_in_the_commit_log() {
     let unread = cut.open(&world, Durability::CommitLog).load(1).await.unwrap().unwrap().unread;
     assert_eq!(unread.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 3]);
 }
+
+#[tokio::test]
+async fn who_is_told_of_a_write_may_drop_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Embedded::open(dir.path()).unwrap());
+    let lease = store.acquire("tests").await.unwrap()[0];
+    let (told, dropped) = channel();
+    // The writer waits here until nobody else holds the store.
+    let (go, gone) = channel::<()>();
+    let last = store.clone();
+    let write = Write { lease, key: 1, change: Change::Park { reason: None } };
+    let answer = move |outcome| {
+        gone.recv().unwrap();
+        drop(last);
+        told.send(outcome).unwrap();
+    };
+    store.submit(write, Box::new(answer));
+    drop(store);
+    go.send(()).unwrap();
+    assert_eq!(dropped.recv().unwrap(), Err(StoreError::Missing));
+    // It is closed, and its lock is free, when the writer has ended.
+    while let Err(error) = Embedded::open(dir.path()) {
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}

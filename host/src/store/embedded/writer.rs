@@ -6,6 +6,7 @@
 //! Where there is a commit log the fsync is that of the log, right before SQLite commits: nobody sees a commit that is not durable.
 
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -84,12 +85,13 @@ pub(super) struct Writer {
     written: Cell<usize>,
 }
 
-/// Starts the thread; it ends when every sender of the queue is gone and all is written.
+/// Starts the thread; it ends when every sender of the queue is gone and all is written. Until then it has the directory's lock.
 pub(super) fn start(
     db: Connection,
     log: Option<CommitLog>,
     checkpoints: Checkpoints,
     health: Arc<Health>,
+    lock: File,
 ) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (queue, jobs) = std::sync::mpsc::channel();
     if log.is_some() {
@@ -106,6 +108,7 @@ pub(super) fn start(
         if catch_unwind(AssertUnwindSafe(|| writer.work_off(jobs, checkpoints))).is_err() {
             health.poison("the writer thread panicked");
         }
+        drop(lock);
     })?;
     Ok((queue, thread))
 }
