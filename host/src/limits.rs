@@ -54,6 +54,30 @@ impl Default for GuestLimits {
     }
 }
 
+/// Bounds on a module that is uploaded, and on the work that it makes before any guest of it runs.
+#[derive(Clone, Debug)]
+pub struct ModuleLimits {
+    /// The module, bytes.
+    pub module_bytes: usize,
+    /// Functions in all core modules of one component.
+    pub functions: u32,
+    /// Memory that its compilation may take, bytes.
+    pub compile_memory_bytes: u64,
+    /// Wall time, and processor time, that its compilation may take.
+    pub compile_time: Duration,
+}
+
+impl Default for ModuleLimits {
+    fn default() -> Self {
+        ModuleLimits {
+            module_bytes: 64 << 20,
+            functions: 100_000,
+            compile_memory_bytes: 2 << 30,
+            compile_time: Duration::from_secs(120),
+        }
+    }
+}
+
 /// Bounds on what a client may send.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
