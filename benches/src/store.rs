@@ -11,7 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, ensure};
-use fermata::store::embedded::{Durability, Embedded};
+use fermata::store::embedded::Embedded;
 use fermata::store::{Change, InstanceKey, Lease, NewInstance, Store, StoredMessage, TurnRecord, Write, partition_of};
 use fermata_replay::{Execution, Message, RuntimeStatus, Timestamp};
 
@@ -21,9 +21,6 @@ use crate::replay::{event, start};
 use crate::report::Report;
 use crate::submit::{OnDurable, submit_all};
 use crate::{Parameters, Places, progress};
-
-/// What makes a commit durable, and what the store is called then.
-const SYSTEMS: [(&str, Durability); 2] = [("store", Durability::CommitLog), ("store, by SQLite", Durability::Sqlite)];
 
 /// Of a fresh instance: its start and its events.
 const STEPS_EACH: usize = 5;
@@ -49,52 +46,41 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
         log_alone(&mut report, "fresh", &log, (0..steps).map(record).collect(), parameters).await?;
 
         let instances = steps / STEPS_EACH;
-        for (system, durability) in SYSTEMS {
-            let mut store = Steps::in_new_store(&folder, durability, &texts, instances, steps + UNLOADED).await?;
-            let submit = move |number: usize, on_durable| match is_start(number) {
-                true => store.start(number / STEPS_EACH, on_durable),
-                false => store.event(number / STEPS_EACH % instances, on_durable),
-            };
-            measure(&mut report, system, "fresh", steps, parameters, submit).await?;
-        }
+        let mut store = Steps::in_new_store(&folder, &texts, instances, steps + UNLOADED).await?;
+        let submit = move |number: usize, on_durable| match is_start(number) {
+            true => store.start(number / STEPS_EACH, on_durable),
+            false => store.event(number / STEPS_EACH % instances, on_durable),
+        };
+        measure(&mut report, "store", "fresh", steps, parameters, submit).await?;
     }
-    for (system, durability) in SYSTEMS {
-        let store = Steps::in_new_store(&folder, durability, &texts, parameters.many(), steps_among(parameters));
-        among_many(&mut report, parameters, &texts, system, store.await?, &log).await?;
-    }
+    among_many(&mut report, parameters, &texts, &folder, &log).await?;
     std::fs::remove_dir_all(&folder)?;
     Ok(report)
-}
-
-/// The steps of all, their starts included.
-fn steps_among(parameters: &Parameters) -> usize {
-    let instances = parameters.many();
-    instances + parameters.runs * (AMONG_MANY.min(instances) + UNLOADED)
 }
 
 async fn among_many(
     report: &mut Report,
     parameters: &Parameters,
     texts: &Rc<Texts>,
-    system: &str,
-    store: Steps,
+    folder: &Path,
     log: &Path,
 ) -> Result<()> {
     let instances = parameters.many();
     let steps = AMONG_MANY.min(instances);
-    progress(&format!("filling the {system} with {instances} instances"));
-    let store = Rc::new(RefCell::new(store));
+    let numbers = instances + parameters.runs * (steps + UNLOADED);
+    progress(&format!("filling the store with {instances} instances"));
+    let store = Rc::new(RefCell::new(Steps::in_new_store(folder, texts, instances, numbers).await?));
     let filled = store.clone();
     let submit = move |number, on_durable| filled.borrow_mut().start(number, on_durable);
     let filling = submit_all(AT_ONCE, instances, submit).await?;
-    report.add(system, &format!("filled with {instances}, steps"), "1/s", filling.per_second);
+    report.add("store", &format!("filled with {instances}, steps"), "1/s", filling.per_second);
     let mut random = fastrand::Rng::with_seed(1);
     for run in 0..parameters.runs {
-        progress(&format!("the full {system}, run {}", run + 1));
+        progress(&format!("the full store, run {}", run + 1));
         log_alone(report, "full", log, vec![texts.event.record(); steps], parameters).await?;
         let (store, mut random) = (store.clone(), random.fork());
         let submit = move |_, on_durable| store.borrow_mut().event(random.usize(..instances), on_durable);
-        measure(report, system, "full", steps, parameters, submit).await?;
+        measure(report, "store", "full", steps, parameters, submit).await?;
     }
     Ok(())
 }
@@ -195,15 +181,9 @@ struct Steps {
 
 impl Steps {
     /// With room for so many instances, and so many steps of theirs all together.
-    async fn in_new_store(
-        folder: &Path,
-        durability: Durability,
-        texts: &Rc<Texts>,
-        instances: usize,
-        steps: usize,
-    ) -> Result<Steps> {
+    async fn in_new_store(folder: &Path, texts: &Rc<Texts>, instances: usize, steps: usize) -> Result<Steps> {
         let _ = std::fs::remove_dir_all(folder);
-        let store = Embedded::open_with(folder, durability)?;
+        let store = Embedded::open(folder)?;
         let leases = store.acquire("bench").await?;
         let first_key = store.reserve(instances as u64).await?;
         let next_seq = store.reserve(steps as u64).await?;

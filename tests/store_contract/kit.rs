@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fermata::store::embedded::{Durability, Embedded, pages};
+use fermata::store::embedded::{Embedded, pages};
 use fermata::store::memory::Memory;
 use fermata::store::{
     Change, InstanceKey, Lease, Loaded, NewActivity, NewInstance, Outgoing, Store, StoreError, StoredMessage,
@@ -23,13 +23,10 @@ pub struct World {
 
 /// A fresh store of every kind.
 pub async fn every() -> Vec<World> {
-    let mut worlds = vec![World::over("memory", Arc::new(Memory::new())).await];
-    for (name, durability) in [("embedded", Durability::CommitLog), ("embedded, by SQLite", Durability::Sqlite)] {
-        let dir = TempDir::new().unwrap();
-        let store = Embedded::open_with(dir.path(), durability).unwrap();
-        worlds.push(World { _dir: Some(dir), ..World::over(name, Arc::new(store)).await });
-    }
-    worlds
+    let dir = TempDir::new().unwrap();
+    let embedded = World::open(dir.path()).await;
+    let memory = World::over("memory", Arc::new(Memory::new())).await;
+    vec![memory, World { _dir: Some(dir), ..embedded }]
 }
 
 /// Runs a test on every back end. The name is printed as the test comes to it, so that a failure shows whose it is.

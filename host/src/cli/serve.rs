@@ -24,7 +24,7 @@ use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::Engine;
 use crate::keys::Keys;
 use crate::limits::{GuestLimits, HttpLimits};
-use crate::store::embedded::{Durability, Embedded};
+use crate::store::embedded::Embedded;
 use crate::{api, store};
 
 const EXAMPLES: &str = "\
@@ -48,10 +48,6 @@ pub struct Serve {
     /// The folder that everything durable is in; made where there is none.
     #[arg(long, value_name = "DIR", default_value = "fermata-data", env = "FERMATA_DATA")]
     data: PathBuf,
-    /// What makes a commit durable: commit-log, a log of the host's own in front of SQLite, or sqlite, SQLite's log alone, which takes longer to
-    /// sync. It may be another one at each start.
-    #[arg(long, value_name = "commit-log|sqlite", default_value = "commit-log", value_parser = durability)]
-    durability: Durability,
     /// Modules to deploy unless they are known already: a file, or a folder with *.wasm files. May be repeated.
     #[arg(long, value_name = "DIR|FILE")]
     modules: Vec<PathBuf>,
@@ -181,8 +177,7 @@ impl Serve {
     }
 
     async fn open(&self, callbacks: &Arc<Callbacks>) -> Result<Arc<Dispatcher>> {
-        let store = Embedded::open_with(&self.data, self.durability)
-            .with_context(|| format!("can not open {}", self.data.display()))?;
+        let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
         let retention = Retention { age: self.retain_age, count: self.retain_count };
         let options =
             Options { residency: self.residency, services: self.services()?, retention, ..Options::default() };
@@ -228,11 +223,7 @@ impl Serve {
         let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
         eprintln!("Fermata {}", env!("CARGO_PKG_VERSION"));
         eprintln!("  data           {}", data.display());
-        let log = match self.durability {
-            Durability::CommitLog => "the commit log",
-            Durability::Sqlite => "SQLite's log",
-        };
-        eprintln!("  durable        yes: every answer waits until what it says is on disk (fsync of {log})");
+        eprintln!("  durable        yes: every answer waits until what it says is on disk (fsync)");
         eprintln!("  residency      {residency}");
         eprintln!("  modules        {}", modules.len());
         eprintln!("  orchestrators  {}", orchestrators(&modules));
@@ -288,15 +279,6 @@ fn reachable(addresses: &[SocketAddr]) -> Option<&SocketAddr> {
 
 /// How many files and connections may be open, where the system lets it be so many.
 const OPEN_FILES: u64 = 1 << 20;
-
-/// Reads `--durability`.
-fn durability(text: &str) -> Result<Durability, String> {
-    match text {
-        "commit-log" => Ok(Durability::CommitLog),
-        "sqlite" => Ok(Durability::Sqlite),
-        _ => Err("write commit-log or sqlite".into()),
-    }
-}
 
 /// Checks `--public-url`: scheme, host and port, and no more.
 fn public_url(text: &str) -> Result<String, String> {

@@ -16,7 +16,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use fermata_replay::{RuntimeStatus, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use filter::Walk;
 pub use filter::{Filter, Page};
@@ -111,14 +110,14 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// The right to write to a partition, until somebody acquires it anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub partition: u32,
     pub epoch: u64,
 }
 
 /// A change of one instance, made true as a whole or not at all.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Write {
     pub lease: Lease,
     pub key: InstanceKey,
@@ -132,7 +131,7 @@ impl Write {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Change {
     /// A new instance with its first message. [`StoreError::Exists`] where the id is taken, except by `replaces`, which goes as by
     /// [`Change::Remove`], or where the key is; [`StoreError::Conflict`] where an unread message has the sequence.
@@ -168,7 +167,7 @@ pub enum Change {
 }
 
 /// A request that takes effect once, however often it comes. What is remembered of it is the id's: it outlives the instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
     /// Tells it from other requests to the same id.
     pub key: String,
@@ -188,7 +187,7 @@ pub struct Remembered {
     pub until: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInstance {
     pub id: String,
     pub name: String,
@@ -222,7 +221,7 @@ impl NewInstance {
 }
 
 /// A message as it is kept: an opaque body, by its place in the order of arrival.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMessage {
     pub seq: u64,
     pub at: Timestamp,
@@ -231,7 +230,7 @@ pub struct StoredMessage {
 }
 
 /// What one turn makes true. The instance is not parked after it, for it runs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct TurnRecord {
     /// The version the instance had when the turn began: 0 before the first turn, then one more each turn.
     pub expected_version: u64,
@@ -264,7 +263,7 @@ pub struct TurnRecord {
     pub generation: Option<NewGeneration>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewActivity {
     pub task: u32,
     pub name: String,
@@ -277,7 +276,7 @@ pub struct NewActivity {
 }
 
 /// A message on its way to another instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Unlike that of any other message.
     pub seq: u64,
@@ -299,7 +298,7 @@ pub struct Sent {
 }
 
 /// The life of an instance after it was continued as new.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGeneration {
     pub execution: String,
     /// Digest of the module it is pinned to.

@@ -33,13 +33,6 @@ pub(super) struct Batch<'w, 'c> {
 /// Who sent a message. Its id is kept beside the message, for the sender may go first.
 type Sender = (InstanceKey, Rc<str>);
 
-/// Applies writes that take effect together.
-pub(super) fn apply_all(db: &Connection, writes: &[Write]) -> Result<(), Failure> {
-    let mut batch = Batch::new(db);
-    writes.iter().try_for_each(|write| batch.apply(write))?;
-    batch.flush()
-}
-
 impl<'w, 'c> Batch<'w, 'c> {
     pub(super) fn new(db: &'c Connection) -> Self {
         Batch {

@@ -40,7 +40,6 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(include_str!("views.sql"))?;
     let meta = "INSERT INTO meta (key, value) VALUES ('format_version', ?), ('reserved', 1), ('requests', 0)";
     transaction.execute(meta, [FORMAT])?;
-    transaction.execute("INSERT INTO commit_log (seq) VALUES (0)", [])?;
     for partition in 0..PARTITIONS {
         transaction.execute("INSERT INTO partition (p, owner, epoch) VALUES (?, NULL, 0)", params![partition])?;
     }

@@ -5,15 +5,13 @@
 //!   be done twice
 //! - [`partitions`], [`modules`]: the other things that are written
 //! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
-//! - [`commit_log`]: what makes a commit durable before SQLite does
-//! - [`checkpoint`]: SQLite's log goes into the database; [`space`]: what is free goes back to the system
+//! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
 //! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`]: whether it still is what was written;
 //!   [`health`]: which errors mean what
 
 mod apply;
 mod chain;
 mod checkpoint;
-mod commit_log;
 mod format;
 mod health;
 mod listing;
@@ -56,32 +54,17 @@ pub struct Embedded {
     numbers: Arc<Numbers>,
 }
 
-/// What makes a commit durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// A log of the store's own in front of SQLite: one short append and one fsync.
-    #[default]
-    CommitLog,
-    /// SQLite's write-ahead log (`synchronous=FULL`).
-    Sqlite,
-}
-
 impl Embedded {
-    /// Opens the store in this directory, or makes a new one; with a commit log.
+    /// Opens the store in this directory, or makes a new one.
     pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
-        Self::open_with(dir, Durability::default())
-    }
-
-    /// The same, durable in this way, whatever made it so before.
-    pub fn open_with(dir: &Path, durability: Durability) -> Result<Embedded, StoreError> {
         open::directory(dir)?;
         let lock = lock::lock(dir)?;
         let file = dir.join("fermata.db");
-        let (db, log) = open::database(dir, &file, durability)?;
+        let db = open::database(&file)?;
         let numbers = Numbers::read(&db).map_err(health::read_error)?;
         let health = Arc::new(Health::default());
         let checkpoints = Checkpoints::start(&file, health.clone())?;
-        let (queue, writer) = writer::start(db, log, checkpoints, health.clone(), lock)
+        let (queue, writer) = writer::start(db, checkpoints, health.clone(), lock)
             .map_err(|error| StoreError::Io(error.to_string().into()))?;
         Ok(Embedded {
             queue: Some(queue),

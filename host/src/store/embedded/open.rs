@@ -1,14 +1,12 @@
-//! Opening the files: their settings, and what a crash may have left.
+//! Opening the file: its settings, and what a crash may have left.
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Durability;
-use super::commit_log::{self, CommitLog, recovery};
 use super::format::{self, FORMAT};
 use super::health::read_error;
 use super::pages;
@@ -22,13 +20,8 @@ pub(super) fn directory(dir: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(dir).and_then(|()| sync(dir.canonicalize()?.parent().unwrap_or(dir))).map_err(io_error)
 }
 
-/// The writer's connection, to a file that has the right format and all that was acknowledged, is durable as a whole, and has no owners; and
-/// the commit log, if it is to be kept.
-pub(super) fn database(
-    dir: &Path,
-    file: &Path,
-    durability: Durability,
-) -> Result<(Connection, Option<CommitLog>), StoreError> {
+/// The writer's connection, to a file that has the right format, is durable as a whole, and has no owners.
+pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
     let new = !file.exists();
     let db = connect(file).map_err(read_error)?;
     let found = format::read(&db).map_err(read_error)?;
@@ -43,21 +36,11 @@ pub(super) fn database(
     if mode != "wal" {
         return Err(StoreError::Io("this file system can not hold a write-ahead log: it shares no memory".into()));
     }
-    let last = recovery::redo(&db, dir)?;
-    settle(&db, last).map_err(read_error)?;
+    settle(&db).map_err(read_error)?;
     if new {
-        sync(dir).map_err(io_error)?;
+        sync(file.parent().unwrap_or(file)).map_err(io_error)?;
     }
-    let log = match durability {
-        Durability::CommitLog => CommitLog::begin(dir, &wal(file), last).map(Some),
-        Durability::Sqlite => commit_log::remove(dir).map(|()| None),
-    };
-    Ok((db, log.map_err(io_error)?))
-}
-
-/// Where SQLite keeps its own log.
-fn wal(file: &Path) -> PathBuf {
-    file.with_extension("db-wal")
+    Ok(db)
 }
 
 /// A connection that writes.
@@ -91,13 +74,9 @@ fn prepare_once(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whoever owned partitions is gone, for this process holds the lock. What a killed process wrote but never saw on disk may be in
-/// SQLite's log: this commit makes it durable before anybody reads it, with all that was done again. `last`: nothing that is logged has a higher
-/// sequence.
-fn settle(db: &Connection, last: u64) -> rusqlite::Result<()> {
-    db.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+/// the log: copying the whole log makes it durable before anybody reads it.
+fn settle(db: &Connection) -> rusqlite::Result<()> {
     db.execute("UPDATE partition SET owner = NULL WHERE owner IS NOT NULL", [])?;
-    recovery::note_applied(db, last)?;
-    db.execute_batch("COMMIT")?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 

@@ -12,11 +12,6 @@ CREATE TABLE partition (
     epoch INTEGER NOT NULL
 ) STRICT;
 
--- One row.
-CREATE TABLE commit_log (
-    seq INTEGER NOT NULL                     -- the last batch of the commit log that is in these tables; 0: none
-) STRICT;
-
 CREATE TABLE instance (
     key           INTEGER PRIMARY KEY,
     partition     INTEGER NOT NULL,

@@ -338,67 +338,6 @@ async fn remembered_requests_are_counted() {
     assert_eq!(world.number(counted).await, 1);
 }
 
-/// What a power cut may leave of a store: nothing of SQLite's log that was written since it was synced.
-struct PowerCut {
-    dir: TempDir,
-}
-
-impl PowerCut {
-    /// What SQLite has not synced by now is lost.
-    async fn after(world: &World) -> PowerCut {
-        // Not a write: SQLite itself makes it durable, with all before it.
-        world.execute("UPDATE meta SET value = value WHERE key = 'format_version'".to_owned()).await;
-        let cut = PowerCut { dir: tempfile::tempdir().unwrap() };
-        cut.copy(world, &["fermata.db", "fermata.db-wal"]);
-        cut
-    }
-
-    fn open(&self, world: &World, durability: Durability) -> Embedded {
-        self.copy(world, &["commit-0.log", "commit-1.log"]);
-        Embedded::open_with(self.dir.path(), durability).unwrap()
-    }
-
-    fn copy(&self, world: &World, files: &[&str]) {
-        for file in files {
-            std::fs::copy(world._dir.path().join(file), self.dir.path().join(file)).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_sqlite_never_synced_comes_back_from_the_commit_log() {
-    let world = world().await;
-    let cut = PowerCut::after(&world).await;
-    for seq in 2..200 {
-        let accept = Change::Accept { message: message(seq), sent: None, once: None };
-        assert_eq!(world.write(accept).recv().unwrap(), Ok(()));
-    }
-    let again = Change::Accept { message: message(2), sent: None, once: None };
-    assert_eq!(world.write(again).recv().unwrap(), Err(StoreError::Conflict));
-    assert_eq!(world.write(turn(0, "[1]".to_owned(), vec![1])).recv().unwrap(), Ok(()));
-    let before = world.store.load(1).await.unwrap().unwrap();
-    assert_eq!(before.unread.len(), 198);
-    // Again over what the open before left.
-    for durability in [Durability::Sqlite, Durability::CommitLog, Durability::Sqlite] {
-        assert_eq!(cut.open(&world, durability).load(1).await.unwrap().unwrap(), before);
-    }
-}
-
-#[tokio::test]
-async fn a_batch_that_there_is_no_room_for_is_not_in_the_commit_log() {
-    let world = world().await;
-    let cut = PowerCut::after(&world).await;
-    let pages = world.number("PRAGMA page_count").await;
-    world.execute(format!("PRAGMA max_page_count = {pages}")).await;
-    let long = StoredMessage { body: format!("{:?}", "x".repeat(100_000)), ..message(2) };
-    let refused = world.write(Change::Accept { message: long, sent: None, once: None }).recv().unwrap();
-    assert_eq!(refused, Err(StoreError::Full));
-    world.execute("PRAGMA max_page_count = 4294967294".to_owned()).await;
-    assert_eq!(world.write(Change::Accept { message: message(3), sent: None, once: None }).recv().unwrap(), Ok(()));
-    let unread = cut.open(&world, Durability::CommitLog).load(1).await.unwrap().unwrap().unread;
-    assert_eq!(unread.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 3]);
-}
-
 #[tokio::test]
 async fn who_is_told_of_a_write_may_drop_the_store() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,10 +2,8 @@
 //!
 //! It takes what is queued, makes it one transaction with one fsync, and answers. While that fsync runs the next batch gathers. An arrival that is
 //! alone waits for a moment: the turn that it causes comes right behind it, and both are written at once.
-//!
-//! Where there is a commit log the fsync is that of the log, right before SQLite commits: nobody sees a commit that is not durable.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,9 +14,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::apply::{Batch, apply_all};
+use super::apply::Batch;
 use super::checkpoint::Checkpoints;
-use super::commit_log::{CommitLog, recovery};
 use super::health::{Failure, Health, Reach, reach, read_error};
 use super::space::{PAGES, Space};
 use crate::store::{Change, OnDurable, StoreError, Write};
@@ -31,9 +28,6 @@ const PAGE_BYTES: usize = 4_096;
 
 /// How long an arrival waits for its turn at most; never longer than half of what a commit takes, for it saves one.
 const LONGEST_PAUSE: Duration = Duration::from_micros(250);
-
-/// SQLite syncs its log before what is in it goes into the database, and not at each commit.
-pub(super) const LAZY: &str = "PRAGMA synchronous = NORMAL";
 
 #[expect(clippy::large_enum_variant, reason = "nearly every job is a write")]
 pub(super) enum Job {
@@ -78,7 +72,6 @@ impl Drop for Answer {
 pub(super) struct Writer {
     db: Connection,
     health: Arc<Health>,
-    log: Option<RefCell<CommitLog>>,
     /// How long the last commit took.
     last_commit: Cell<Duration>,
     /// About how many pages were written since the last checkpoint was thought of: one for a write, and those that it fills.
@@ -88,24 +81,14 @@ pub(super) struct Writer {
 /// Starts the thread; it ends when every sender of the queue is gone and all is written. Until then it has the directory's lock.
 pub(super) fn start(
     db: Connection,
-    log: Option<CommitLog>,
     checkpoints: Checkpoints,
     health: Arc<Health>,
     lock: File,
 ) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (queue, jobs) = std::sync::mpsc::channel();
-    if log.is_some() {
-        execute(&db, LAZY).map_err(std::io::Error::other)?;
-    }
     let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
-        let writer = Writer {
-            db,
-            health: health.clone(),
-            log: log.map(RefCell::new),
-            last_commit: Cell::default(),
-            written: Cell::default(),
-        };
-        if catch_unwind(AssertUnwindSafe(|| writer.work_off(jobs, checkpoints))).is_err() {
+        let writer = Writer { db, health: health.clone(), last_commit: Cell::default(), written: Cell::default() };
+        if catch_unwind(AssertUnwindSafe(|| writer.run(jobs, checkpoints))).is_err() {
             health.poison("the writer thread panicked");
         }
         drop(lock);
@@ -114,7 +97,7 @@ pub(super) fn start(
 }
 
 impl Writer {
-    fn work_off(self, jobs: Receiver<Job>, mut checkpoints: Checkpoints) {
+    fn run(self, jobs: Receiver<Job>, mut checkpoints: Checkpoints) {
         let mut space = Space::new();
         while let Some(job) = self.next(&jobs, &mut space, &mut checkpoints) {
             let mut next = Some(job);
@@ -202,10 +185,11 @@ impl Writer {
 
     /// One transaction for all; an outcome for each, or one error that they share.
     fn commit(&self, writes: &[Write]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let together = match &self.log {
-            Some(log) => self.logged(&mut log.borrow_mut(), writes),
-            None => self.transaction(|db| apply_all(db, writes)),
-        };
+        let together = self.transaction(|db| {
+            let mut batch = Batch::new(db);
+            writes.iter().try_for_each(|write| batch.apply(write))?;
+            batch.flush()
+        });
         match together {
             Ok(()) => Ok(vec![Ok(()); writes.len()]),
             Err(error @ (StoreError::Full | StoreError::Poisoned(_))) => Err(error),
@@ -215,44 +199,9 @@ impl Writer {
         }
     }
 
-    /// One transaction for all, which the commit log makes durable: SQLite commits what is on disk already.
-    fn logged(&self, log: &mut CommitLog, writes: &[Write]) -> Result<(), StoreError> {
-        if !log.prepare(writes) {
-            return self.transaction(|db| apply_all(db, writes));
-        }
-        let lost = |error: std::io::Error| self.health.poison(&format!("I/O on the commit log failed: {error}"));
-        let mut is_logged = false;
-        let done = self.run(|db| {
-            apply_all(db, writes)?;
-            recovery::note_applied(db, log.next())?;
-            // The last thing before the commit: what is refused is not logged.
-            log.append().map_err(lost)?;
-            is_logged = true;
-            Ok(())
-        });
-        if is_logged && matches!(done, Err(StoreError::Full)) {
-            log.undo().map_err(lost)?;
-        }
-        done
-    }
-
-    /// Runs work in a transaction of its own, which SQLite makes durable. An error means that nothing of it is there, save for `Poisoned`,
-    /// which means that nobody knows.
+    /// Runs work in a transaction of its own. An error means that nothing of it is there, save for `Poisoned`, which means that
+    /// nobody knows.
     pub(super) fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        if self.log.is_none() {
-            return self.run(work);
-        }
-        self.synchronous("PRAGMA synchronous = FULL")?;
-        let done = self.run(work);
-        self.synchronous(LAZY)?;
-        done
-    }
-
-    fn synchronous(&self, pragma: &str) -> Result<(), StoreError> {
-        execute(&self.db, pragma).map_err(|error| StoreError::Io(error.to_string().into()))
-    }
-
-    fn run<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
         self.health.check()?;
         let db = &self.db;
         let done = execute(db, "BEGIN IMMEDIATE")
@@ -285,11 +234,8 @@ impl Writer {
     fn close(self, checkpoints: Checkpoints) {
         checkpoints.stop();
         if self.health.check().is_ok() {
-            // So that the next open has nothing to recover. What is in the logs is durable either way.
-            let busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-            if let (Ok(false), Some(log)) = (busy, self.log) {
-                let _ = log.into_inner().remove();
-            }
+            // So that the next open has nothing to recover. What is in the log is durable either way.
+            let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         } else {
             // A poisoned store touches nothing on its way out: recovery is for the next open.
             let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
