@@ -33,6 +33,7 @@ const AT_ONCE: usize = 1_024;
 
 pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
     let mut report = Report::new("store");
+    report.note("What is written to the disk: where the kernel keeps a file in large folios, as the log's, a small write dirties all of one.");
     let texts = Rc::new(Texts::new()?);
     report.add("store", "a start", "B", texts.start.record().len() as f64);
     report.add("store", "an event", "B", texts.event.record().len() as f64);
