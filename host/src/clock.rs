@@ -15,6 +15,11 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns when this instant has come, or earlier where the clock may have been set: who waits looks again.
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
+    /// Returns when so much time has passed, wherever the clock is set meanwhile.
+    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(span))
+    }
+
     /// Moves the clock forward, where it can be moved; false where it can not.
     fn skip(&self, _: Span) -> bool {
         false

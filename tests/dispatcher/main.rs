@@ -2,11 +2,9 @@
 //! order, and an instance that has nothing to do is in nobody's memory.
 
 mod chance;
-mod chaos;
 mod clock;
 mod exact;
 mod generations;
-mod invariants;
 mod operations;
 mod shaky;
 mod time;

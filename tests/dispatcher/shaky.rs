@@ -45,8 +45,6 @@ struct Gate {
 struct Faults {
     writes: AtomicU32,
     reads: AtomicU32,
-    /// A reader may get its answer so many microseconds after it was true.
-    lag: AtomicU32,
     rng: Mutex<fastrand::Rng>,
 }
 
@@ -64,7 +62,6 @@ impl Shaky {
         let faults = Arc::new(Faults {
             writes: AtomicU32::new(0),
             reads: AtomicU32::new(0),
-            lag: AtomicU32::new(0),
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
         });
         let (queue, writes) = channel::<(Write, OnDurable)>();
@@ -93,11 +90,6 @@ impl Shaky {
         })
     }
 
-    /// What is stored, without chance.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
     /// Keeps readers waiting, those who wait already too; or lets all go.
     pub fn hold(&self, held: Option<Held>) {
         self.held.send_replace(held);
@@ -119,11 +111,6 @@ impl Shaky {
         if writes == 0 {
             self.memory.fail_no_more();
         }
-    }
-
-    /// Readers get their answers up to this much later.
-    pub fn lag(&self, most: Duration) {
-        self.faults.lag.store(most.as_micros() as u32, Ordering::Relaxed);
     }
 
     /// The next write fails.
@@ -159,20 +146,10 @@ impl Shaky {
     }
 
     fn read<'a, T: Send + 'a>(&'a self, read: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
-        let read = match self.faults.strikes(&self.faults.reads) {
+        match self.faults.strikes(&self.faults.reads) {
             true => Box::pin(ready(Err(StoreError::Io("a read, by chance".into())))),
             false => read,
-        };
-        let lag = self.faults.lag.load(Ordering::Relaxed);
-        if lag == 0 {
-            return read;
         }
-        let late = Duration::from_micros(self.faults.rng.lock().unwrap().u32(0..lag).into());
-        Box::pin(async move {
-            let answer = read.await;
-            tokio::time::sleep(late).await;
-            answer
-        })
     }
 }
 

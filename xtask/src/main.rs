@@ -6,6 +6,7 @@ mod clients;
 mod demo;
 mod guests;
 mod project;
+mod sim;
 mod torture;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,15 @@ enum Command {
     Guests,
     /// Installs the clients of Durable Functions that the tests drive a host with, where they are not installed yet
     Clients,
+    /// Runs the simulation of the dispatcher for longer than the tests do; with SEED in the environment that seed again
+    Sim {
+        /// How long
+        #[arg(long)]
+        minutes: Option<u64>,
+        /// How many seeds
+        #[arg(long)]
+        seeds: Option<u64>,
+    },
     /// Measures a release build; `cargo xtask bench --help` lists what and how. `cargo xtask bench micro` measures the pure pieces alone
     #[command(disable_help_flag = true)]
     Bench {
@@ -64,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test { rest } => checks::run(&rest),
         Command::Guests => guests::build_all(),
         Command::Clients => clients::install(),
+        Command::Sim { minutes, seeds } => sim::run(minutes, seeds),
         Command::Bench { rest } => bench::run(&rest),
         Command::Torture { rest } => torture::run("torture", &rest),
         Command::Soak { rest } => torture::run("soak", &rest),

@@ -112,7 +112,7 @@ impl Dispatcher {
                 check_id(id)?;
                 id.to_owned()
             }
-            None => uuid::Uuid::now_v7().simple().to_string(),
+            None => self.new_name(),
         };
         let durable = self.create(&id, &start, None, None).await?;
         durable.await.map_err(|_| closed())??;
@@ -148,7 +148,7 @@ impl Dispatcher {
         }
         match looks {
             ..QUICK_LOOKS => tokio::task::yield_now().await,
-            _ => tokio::time::sleep(PAUSE).await,
+            _ => self.clock.pause(PAUSE).await,
         }
         Ok(())
     }
@@ -278,8 +278,10 @@ impl Dispatcher {
             return Ok(Delivery::LookAgain(inner.settled()));
         }
         if inner.status.is_final() && !inner.may_be_rewound(body) {
-            let ended = inner.writes_in_flight() == 0 && !inner.scheduled;
-            return Ok(if ended { Delivery::Ended } else { Delivery::LookAgain(inner.settled()) });
+            return Ok(match inner.is_under_way() {
+                true => Delivery::LookAgain(inner.settled()),
+                false => Delivery::Ended,
+            });
         }
         if inner.inbox.is_full() && !body.is_urgent() {
             return Err(RaiseError::Busy(inner.inbox.len()));

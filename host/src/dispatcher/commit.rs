@@ -42,6 +42,7 @@ impl Dispatcher {
             Ok(Outgoing { seq: self.ids.next()?, to: outgoing.to, body })
         });
         let outgoing: Result<Vec<Outgoing>, StoreError> = outgoing.collect();
+        self.meanwhile();
         let mut inner = slot.lock();
         if !inner.is_trusted() {
             return false;

@@ -84,7 +84,7 @@ impl Dispatcher {
                 let mut inner = slot.lock();
                 let (status, parked) = (inner.status_to_be(), inner.parked);
                 let ended = status.is_final() && !inner.may_be_rewound(&body);
-                if !inner.is_trusted() || ended && inner.writes_in_flight() > 0 {
+                if !inner.is_trusted() || ended && inner.is_under_way() {
                     // That it has ended may be said only once that is durable.
                     Err(None)
                 } else if ended {
@@ -161,23 +161,28 @@ impl Dispatcher {
     pub async fn purge(self: &Arc<Self>, id: &str, force: bool) -> Result<(), PurgeError> {
         loop {
             let slot = self.at_rest(id).await?.ok_or_else(|| PurgeError::NotFound(id.to_owned()))?;
-            let (removed, dropped) = {
+            let removal = {
                 let mut inner = slot.lock();
-                if !inner.is_trusted() {
-                    continue;
-                }
-                if !inner.status.is_final() && !force {
+                if !inner.is_trusted() || inner.status.is_final() && inner.scheduled {
+                    // Its last turn, with what it tells others, has yet to be submitted.
+                    None
+                } else if !inner.status.is_final() && !force {
                     let status = inner.status;
                     drop(inner);
                     self.forget_if_idle(&slot);
                     return Err(PurgeError::NotEnded { id: id.to_owned(), status });
+                } else {
+                    let (sender, removed) = tokio::sync::oneshot::channel();
+                    self.submit(&slot, &mut inner, Change::Remove, move |outcome| drop(sender.send(outcome)));
+                    inner.removed = true;
+                    inner.inbox.take();
+                    inner.pending = false;
+                    Some((removed, self.take_body(&slot, &mut inner, Body::Cold)))
                 }
-                let (sender, removed) = tokio::sync::oneshot::channel();
-                self.submit(&slot, &mut inner, Change::Remove, move |outcome| drop(sender.send(outcome)));
-                inner.removed = true;
-                inner.inbox.take();
-                inner.pending = false;
-                (removed, self.take_body(&slot, &mut inner, Body::Cold))
+            };
+            let Some((removed, dropped)) = removal else {
+                self.before_another_look(u32::MAX).await?;
+                continue;
             };
             drop(dropped);
             return match removed.await.map_err(|_| closed())? {
@@ -224,21 +229,23 @@ impl Dispatcher {
 
     /// The slot of an instance, when it has done what it had to do; or after a while all the same. None where there is no such instance.
     pub(super) async fn at_rest(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Slot>>, StoreError> {
-        let end = tokio::time::Instant::now() + REST;
-        while tokio::time::Instant::now() < end {
+        let mut over = self.clock.pause(REST);
+        loop {
             let Some(slot) = self.slot(id).await? else { return Ok(None) };
             let settled = {
                 let mut inner = slot.lock();
-                let rests = !inner.scheduled && !inner.has_work() && inner.writes_in_flight() == 0;
+                let rests = !inner.is_under_way() && !inner.has_work();
                 if rests && inner.is_trusted() {
                     drop(inner);
                     return Ok(Some(slot));
                 }
                 inner.settled()
             };
-            let _ = tokio::time::timeout_at(end, settled).await;
-            tokio::time::sleep(REST_PAUSE).await;
+            let settles = async {
+                let _ = settled.await;
+                self.clock.pause(REST_PAUSE).await;
+            };
+            tokio::select! { biased; () = &mut over => return self.slot(id).await, () = settles => {} }
         }
-        self.slot(id).await
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use fermata_replay::{Message, MessageBody, NextGeneration, Parent, Payload, Start};
-use rand::RngExt as _;
 
 use super::Dispatcher;
+use super::simulator::random;
 use super::slot::Inner;
 use crate::store::{NewGeneration, StoredMessage};
 
@@ -16,9 +16,9 @@ impl Dispatcher {
         Some(Start {
             name,
             input,
-            execution: execution(),
+            execution: self.new_name(),
             module,
-            seed: seed(),
+            seed: self.new_seed(),
             parent,
             generation: 0,
             carried: Vec::new(),
@@ -42,9 +42,9 @@ impl Dispatcher {
         let start = Start {
             name,
             input: next.input,
-            execution: execution(),
+            execution: self.new_name(),
             module: module.clone(),
-            seed: seed(),
+            seed: self.new_seed(),
             parent: old.parent,
             generation: old.generation + 1,
             carried: next.carried,
@@ -58,18 +58,13 @@ impl Dispatcher {
         inner.inbox.prepend(left);
         NewGeneration { execution, module, start: stored }
     }
+
+    /// 256 random bits in hex.
+    fn new_seed(&self) -> String {
+        hex::encode(random::<32>(self.simulator.as_deref()))
+    }
 }
 
 pub(super) fn to_json(body: &MessageBody) -> String {
     serde_json::to_string(body).expect("messages are JSON")
-}
-
-/// No two executions share a name: these are random.
-fn execution() -> String {
-    uuid::Uuid::now_v7().simple().to_string()
-}
-
-/// 256 random bits in hex.
-fn seed() -> String {
-    hex::encode(rand::rng().random::<[u8; 32]>())
 }

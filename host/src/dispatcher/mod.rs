@@ -10,6 +10,7 @@
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
 //! - [`registry`]: which module is active for which name
+//! - [`simulator`]: all of it without threads and without chance
 //! - [`view`]: what an instance shows; [`watchers`]: who waits for a change of it
 //!
 //! Nothing here waits on a timer while there is nothing to do.
@@ -27,6 +28,7 @@ mod registry;
 mod residency;
 mod retention;
 mod run_queue;
+mod simulator;
 mod slot;
 mod timers;
 mod turn;
@@ -48,6 +50,7 @@ pub use migrate::{Fit, MigrateError, Migration, ModuleDeletion, Scope};
 pub use once::{RequestKey, Reused};
 pub use residency::Residency;
 pub use retention::Retention;
+pub use simulator::{Performed, Simulator};
 pub use view::{HistoryView, InstanceView, Output};
 pub use watchers::{Taken, Taking, Watch};
 
@@ -92,6 +95,7 @@ pub struct Dispatcher {
     under_way: UnderWay,
     runtime: tokio::runtime::Handle,
     workers: Mutex<Vec<JoinHandle<()>>>,
+    simulator: Option<Arc<dyn Simulator>>,
 }
 
 /// The slots of one partition's instances, by instance id.
@@ -103,7 +107,7 @@ struct Partition {
 }
 
 /// How the dispatcher is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     pub residency: Residency,
     /// Threads that run orchestrators.
@@ -113,6 +117,8 @@ pub struct Options {
     /// Who serves which activity.
     pub services: Services,
     pub retention: Retention,
+    /// In the place of threads and chance.
+    pub simulator: Option<Arc<dyn Simulator>>,
 }
 
 impl Default for Options {
@@ -124,6 +130,7 @@ impl Default for Options {
             activities: 16 * cores,
             services: Services::default(),
             retention: Retention::default(),
+            simulator: None,
         }
     }
 }
@@ -158,7 +165,8 @@ impl Dispatcher {
         clock: Arc<dyn Clock>,
         options: &Options,
     ) -> Result<Arc<Dispatcher>, StoreError> {
-        let owner = uuid::Uuid::new_v4().to_string();
+        let owner =
+            uuid::Builder::from_random_bytes(simulator::random(options.simulator.as_deref())).into_uuid().to_string();
         let mut leases = store.acquire(&owner).await?;
         leases.sort_by_key(|lease| lease.partition);
         if let Some(missing) = (0..store::PARTITIONS).find(|number| !leases.iter().any(|l| l.partition == *number)) {
@@ -177,19 +185,23 @@ impl Dispatcher {
             ),
             timers: Timers::default(),
             outbox: Outbox::default(),
-            activities: Activities::new(options.activities, options.services.clone()),
+            activities: Activities::new(options),
             retention: options.retention.clone(),
             watchers: Watchers::default(),
             under_way: UnderWay::default(),
             runtime: tokio::runtime::Handle::current(),
             workers: Mutex::default(),
+            simulator: options.simulator.clone(),
             store,
             engine,
             clock,
             leases,
         });
         dispatcher.registry.replace(dispatcher.store.modules().await?);
-        dispatcher.start_workers(options.workers);
+        match &options.simulator {
+            Some(simulator) => simulator.begins(&dispatcher),
+            None => dispatcher.start_workers(options.workers),
+        }
         dispatcher.recover().await?;
         dispatcher.runtime.spawn(dispatcher.clone().watch_timers());
         dispatcher.runtime.spawn(Dispatcher::remove_what_has_ended(Arc::downgrade(&dispatcher)));
@@ -271,13 +283,16 @@ impl Dispatcher {
         self.queue.close();
         self.activities.close();
         let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| drop(worker.join())));
-        let _ = joined.await;
-        let slots: Vec<Arc<Slot>> = self
+        if !workers.is_empty() {
+            let join = move || workers.into_iter().for_each(|worker| drop(worker.join()));
+            let _ = tokio::task::spawn_blocking(join).await;
+        }
+        let mut slots: Vec<Arc<Slot>> = self
             .partitions
             .iter()
             .flat_map(|partition| lock(partition).slots.values().cloned().collect::<Vec<_>>())
             .collect();
+        slots.sort_unstable_by_key(|slot| slot.key);
         for slot in slots {
             let settled = slot.lock().settled();
             let _ = settled.await;
@@ -291,10 +306,7 @@ impl Dispatcher {
         let spawn = |number| {
             let dispatcher = self.clone();
             let run = move || {
-                // WASI calls that would wait look for a runtime. Nobody ever drives this one, so that none of its sleeps ends: whether a
-                // guest may wait for the outside world must not depend on how fast it got there.
-                let asleep = tokio::runtime::Builder::new_current_thread().enable_time().build();
-                let asleep = asleep.expect("a runtime without a thread can be made");
+                let asleep = asleep();
                 let _runtime = asleep.enter();
                 while let Some(slot) = dispatcher.queue.pop() {
                     if catch_unwind(AssertUnwindSafe(|| dispatcher.turn(&slot))).is_err() {
@@ -405,6 +417,7 @@ impl Dispatcher {
             let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));
             let end = move || {
                 dispatcher.write_ended(&slot, is_turn, outcome.as_ref().err());
+                dispatcher.meanwhile();
                 let has_changed = is_shown && outcome.is_ok();
                 then(outcome);
                 if has_changed {
@@ -478,13 +491,20 @@ impl Dispatcher {
         self.runtime.spawn(async move {
             let mut delay = FIRST_RETRY;
             while !matches!(error, StoreError::Poisoned(_) | StoreError::Fenced(_)) {
-                tokio::time::sleep(delay).await;
+                dispatcher.clock.pause(delay).await;
                 let Err(again) = dispatcher.rouse(&id).await else { return };
                 tracing::warn!(instance = &*id, "the instance can not go on: {again}");
                 (error, delay) = (again, (2 * delay).min(LAST_RETRY));
             }
         });
     }
+}
+
+/// WASI calls that would wait look for a runtime. Nobody ever drives this one, so that none of its sleeps ends: whether a guest may wait for
+/// the outside world must not depend on how fast it got there.
+fn asleep() -> tokio::runtime::Runtime {
+    let asleep = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    asleep.expect("a runtime without a thread can be made")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -57,7 +57,7 @@ impl Dispatcher {
                 }
                 Some(error) => {
                     tracing::warn!(instance = receiver, "messages are delivered again in {delay:?}: {error}");
-                    tokio::time::sleep(delay).await;
+                    self.clock.pause(delay).await;
                     delay = (2 * delay).min(LAST_DELAY);
                 }
             }

@@ -36,8 +36,9 @@ impl Dispatcher {
                 Err(StoreError::Poisoned(_)) => return,
                 Err(error) => tracing::warn!("what has ended can not be removed: {error}"),
             }
+            let pause = dispatcher.clock.pause(PAUSE);
             drop(dispatcher);
-            tokio::time::sleep(PAUSE).await;
+            pause.await;
         }
     }
 

@@ -43,6 +43,16 @@ impl RunQueue {
         }
     }
 
+    /// The slot at the place that `choose` names among so many; none where none waits, or when the queue was closed.
+    pub fn take(&self, choose: impl FnOnce(usize) -> usize) -> Option<Arc<Slot>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed || waiting.slots.is_empty() {
+            return None;
+        }
+        let place = choose(waiting.slots.len());
+        waiting.slots.remove(place)
+    }
+
     pub fn is_closed(&self) -> bool {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed
     }

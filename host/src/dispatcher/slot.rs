@@ -274,6 +274,11 @@ impl Inner {
         self.writes_submitted - self.writes_ended
     }
 
+    /// Whether what it is may have yet to be written: it runs, or a write is under way.
+    pub fn is_under_way(&self) -> bool {
+        self.scheduled || self.writes_in_flight() > 0
+    }
+
     /// Resolves when every write so far is durable or has failed.
     pub fn settled(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();

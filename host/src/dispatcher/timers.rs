@@ -135,7 +135,7 @@ impl Dispatcher {
                     Err(StoreError::Poisoned(_)) => return,
                     Err(error) => {
                         tracing::warn!("the timers can not be read: {error}");
-                        tokio::time::sleep(RETRY).await;
+                        self.clock.pause(RETRY).await;
                     }
                 },
                 Next::Sleep(until) => {

@@ -86,7 +86,9 @@ impl Dispatcher {
 
     fn run(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>, mut messages: Vec<Message>, mut now: Timestamp) {
         loop {
-            match guest.resume(messages, now) {
+            let progress = guest.resume(messages, now);
+            self.meanwhile();
+            match progress {
                 Progress::Blocked => {
                     match guest.take_turn() {
                         Some(turn) => {
@@ -250,7 +252,10 @@ impl Dispatcher {
     }
 
     fn wait_for<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Lifeless> {
-        self.runtime.block_on(read).map_err(|error| match error {
+        self.meanwhile();
+        let read = self.runtime.block_on(read);
+        self.meanwhile();
+        read.map_err(|error| match error {
             StoreError::Damaged(what) => Lifeless::Park(format!("what is stored of it is damaged: {what}")),
             other => Lifeless::Later(other.to_string()),
         })
@@ -272,6 +277,7 @@ impl Dispatcher {
             }
         };
         drop(dropped);
+        self.meanwhile();
         {
             let mut inner = slot.lock();
             if inner.has_work() {
@@ -335,7 +341,7 @@ impl Dispatcher {
         self.runtime.spawn(async move {
             // The messages that were given up are in the store then: the next try loads them. Those that came since are in the inbox.
             let _ = settled.await;
-            tokio::time::sleep(delay).await;
+            dispatcher.clock.pause(delay).await;
             let mut inner = slot.lock();
             inner.scheduled = false;
             dispatcher.schedule(&slot, &mut inner);

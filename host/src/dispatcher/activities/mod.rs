@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fermata_replay::{Failure, MessageBody, Outcome, TaskEnded, kind};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
@@ -19,7 +19,7 @@ pub use services::{Service, Services};
 
 use super::admission::Terms;
 use super::turn::Lifeless;
-use super::{Dispatcher, RaiseError, lock};
+use super::{Dispatcher, Options, RaiseError, lock};
 use crate::engine::ActivityCall;
 use crate::store::{Activity, InstanceKey, StoreError};
 use services::Limits;
@@ -29,8 +29,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(30);
 
 pub struct Activities {
-    /// Threads of their own, for activities may keep them busy; none once it was closed.
-    runtime: Mutex<Option<Runtime>>,
+    /// None once it was closed.
+    runtime: Mutex<Option<Workshop>>,
     permits: Arc<Semaphore>,
     services: Services,
     limits: Limits,
@@ -39,21 +39,43 @@ pub struct Activities {
     running: Mutex<BTreeMap<(InstanceKey, u32), AbortHandle>>,
 }
 
-impl Activities {
-    /// `at_a_time`: how many may run at a time; others wait.
-    pub fn new(at_a_time: usize, services: Services) -> Activities {
+/// Where activities run.
+enum Workshop {
+    /// On threads of their own, for activities may keep them busy.
+    Threads(Runtime),
+    /// Where all else does, and somebody does their work who keeps nobody busy.
+    Here(Handle),
+}
+
+impl Workshop {
+    fn of(options: &Options) -> Workshop {
+        if options.simulator.is_some() {
+            return Workshop::Here(Handle::current());
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("activities")
             .enable_all()
             // Each turn of one that is busy takes a tick of the epoch; timeouts and sockets are not to wait for 61 of them.
             .event_interval(4)
-            .build()
-            .expect("the system can start threads");
+            .build();
+        Workshop::Threads(runtime.expect("the system can start threads"))
+    }
+
+    fn handle(&self) -> &Handle {
+        match self {
+            Workshop::Threads(runtime) => runtime.handle(),
+            Workshop::Here(handle) => handle,
+        }
+    }
+}
+
+impl Activities {
+    pub fn new(options: &Options) -> Activities {
         Activities {
-            runtime: Mutex::new(Some(runtime)),
-            permits: Arc::new(Semaphore::new(at_a_time)),
-            limits: services.limits(),
-            services,
+            runtime: Mutex::new(Some(Workshop::of(options))),
+            permits: Arc::new(Semaphore::new(options.activities)),
+            limits: options.services.limits(),
+            services: options.services.clone(),
             endpoints: http::Endpoints::default(),
             running: Mutex::default(),
         }
@@ -62,8 +84,10 @@ impl Activities {
     /// Leaves activities under way to the next owner, who runs them again.
     pub fn close(&self) {
         self.permits.close();
-        if let Some(runtime) = lock(&self.runtime).take() {
-            runtime.shutdown_background();
+        match lock(&self.runtime).take() {
+            Some(Workshop::Threads(runtime)) => runtime.shutdown_background(),
+            Some(Workshop::Here(_)) => lock(&self.running).values().for_each(AbortHandle::abort),
+            None => {}
         }
     }
 
@@ -97,7 +121,7 @@ impl Dispatcher {
         let Some(runtime) = &*runtime else { return };
         // Under the lock, so that it does not end before it is noted.
         let mut running = lock(&self.activities.running);
-        let task = runtime.spawn(self.clone().see_through(activity));
+        let task = runtime.handle().spawn(self.clone().see_through(activity));
         if let Some(before) = running.insert(place, task.abort_handle()) {
             before.abort();
         }
@@ -127,7 +151,7 @@ impl Dispatcher {
                         activity = activity.name,
                         "the activity is tried again in {delay:?}: {reason}"
                     );
-                    tokio::time::sleep(delay).await;
+                    self.clock.pause(delay).await;
                     delay = (delay * 2).min(LAST_DELAY);
                 }
             }
@@ -138,6 +162,9 @@ impl Dispatcher {
 
     /// One attempt. An error says nothing about the activity: the host could not run it.
     async fn attempt(self: &Arc<Self>, activity: &Activity) -> Result<Outcome, String> {
+        if let Some(simulator) = &self.simulator {
+            return simulator.perform(activity).await;
+        }
         let own = || Some(activity.module.clone());
         let digest = match self.activities.services.of(&activity.name) {
             Service::Http(url) => return Ok(self.activities.endpoints.call(url, activity, &task_key(activity)).await),
@@ -190,7 +217,7 @@ impl Dispatcher {
                 Ok(_) | Err(RaiseError::NotFound(_) | RaiseError::Gone(_)) => return,
                 Err(RaiseError::Store(StoreError::Poisoned(_) | StoreError::Fenced(_))) => return,
                 Err(RaiseError::Busy(_) | RaiseError::Reused(_) | RaiseError::Store(_)) => {
-                    tokio::time::sleep(delay).await;
+                    self.clock.pause(delay).await;
                     delay = (delay * 2).min(LAST_DELAY);
                 }
             }

@@ -30,6 +30,11 @@ impl Memory {
         Memory::default()
     }
 
+    /// Makes a write true, and answers, at once.
+    pub fn write(&self, write: Write) -> Result<(), StoreError> {
+        self.state().write(write)
+    }
+
     /// The next write that nothing else is wrong with fails like this, without effect. `Poisoned` stays, as it does on a disk.
     pub fn fail_next(&self, error: StoreError) {
         self.state().faults.push_back(error);

@@ -1,0 +1,254 @@
+//! All that was written, in order, and what must hold of it whatever was asked: it knows nothing of the workload, and nothing of how a
+//! store keeps things.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fermata::store::memory::Memory;
+use fermata::store::{Change, InstanceKey, NewInstance, Outgoing, Sent, Store as _, StoredMessage, TurnRecord, Write};
+use fermata_replay::{Decision, MessageBody, OutgoingBody, RuntimeStatus, State, Step};
+use futures_executor::block_on;
+
+use super::clients::client_of;
+
+#[derive(Default)]
+pub struct Ledger {
+    kept: BTreeMap<InstanceKey, Kept>,
+    ids: BTreeMap<String, InstanceKey>,
+    /// Every message that was ever accepted, and for whom.
+    accepted: BTreeMap<u64, InstanceKey>,
+    /// Events of clients: each came once.
+    events: BTreeMap<u64, u64>,
+    /// How often something was written for an instance id.
+    counts: BTreeMap<(String, &'static str), u64>,
+    outbox: BTreeMap<u64, Sent>,
+    /// Attempts at activities that began, by execution, task and attempt.
+    began: BTreeSet<(String, u32, u32)>,
+    /// Of each client the latest event.
+    latest: BTreeMap<u64, u64>,
+}
+
+struct Kept {
+    id: String,
+    version: u64,
+    execution: String,
+    status: RuntimeStatus,
+    steps: Vec<Step>,
+    inbox: BTreeMap<u64, StoredMessage>,
+}
+
+impl Ledger {
+    /// Takes note of a write that has taken effect.
+    pub fn note(&mut self, write: &Write) {
+        let key = write.key;
+        match &write.change {
+            Change::Create { instance, replaces, message, sent, .. } => {
+                if let Some(old) = replaces.filter(|old| self.ids.get(&instance.id) == Some(old)) {
+                    assert!(self.kept[&old].status.is_final(), "{} takes the place of one that goes on", instance.id);
+                    self.remove(old);
+                }
+                self.create(key, instance, message);
+                self.delivered(*sent, &instance.id);
+            }
+            Change::Accept { message, sent, .. } => {
+                let id = self.kept[&key].id.clone();
+                self.accept(key, message);
+                self.delivered(*sent, &id);
+            }
+            Change::Turn(turn) => self.turn(key, turn),
+            Change::Park { reason: Some(reason) } => panic!("{} is parked: {reason}", self.kept[&key].id),
+            Change::Park { reason: None } => panic!("{} was never parked", self.kept[&key].id),
+            Change::Discard { sent } => drop(self.outbox.remove(sent).expect("it was sent, and not delivered")),
+            Change::Remove => {
+                self.count(key, "removed");
+                self.remove(key);
+            }
+        }
+    }
+
+    /// The key of the instance that a message was accepted for.
+    pub fn accepted(&self, seq: u64) -> Option<InstanceKey> {
+        self.accepted.get(&seq).copied()
+    }
+
+    /// The sequence of the message that a client's event became.
+    pub fn event(&self, event: u64) -> Option<u64> {
+        self.events.get(&event).copied()
+    }
+
+    pub fn key(&self, id: &str) -> Option<InstanceKey> {
+        self.ids.get(id).copied()
+    }
+
+    /// How often this was written for the instance id.
+    pub fn times(&self, id: &str, what: &'static str) -> u64 {
+        self.counts.get(&(id.to_owned(), what)).copied().unwrap_or(0)
+    }
+
+    /// Whether a turn has begun this attempt.
+    pub fn has_begun(&self, execution: &str, task: u32, attempt: u32) -> bool {
+        self.began.contains(&(execution.to_owned(), task, attempt))
+    }
+
+    /// What is stored is what was written.
+    pub fn check(&self, memory: &Memory) {
+        for (key, kept) in &self.kept {
+            let loaded = block_on(memory.load(*key)).unwrap().unwrap_or_else(|| panic!("{} is lost", kept.id));
+            let chunks = loaded.history.iter().map(|chunk| serde_json::from_str::<Vec<Step>>(chunk).unwrap());
+            let (instance, steps) = (&loaded.instance, chunks.flatten().collect::<Vec<_>>());
+            assert_eq!(steps, kept.steps, "{}: the history", kept.id);
+            assert_eq!(loaded.unread, kept.inbox.values().cloned().collect::<Vec<_>>(), "{}: the inbox", kept.id);
+            assert_eq!(
+                (instance.version, instance.status, &instance.execution),
+                (kept.version, kept.status, &kept.execution),
+                "{}",
+                kept.id
+            );
+        }
+        let sent = block_on(memory.outbox()).unwrap();
+        assert_eq!(sent, self.outbox.values().cloned().collect::<Vec<_>>(), "the outbox");
+    }
+
+    fn count(&mut self, key: InstanceKey, what: &'static str) {
+        *self.counts.entry((self.kept[&key].id.clone(), what)).or_default() += 1;
+    }
+
+    fn create(&mut self, key: InstanceKey, instance: &NewInstance, message: &StoredMessage) {
+        let before = self.ids.insert(instance.id.clone(), key);
+        assert_eq!(before, None, "{} exists", instance.id);
+        let kept = Kept {
+            id: instance.id.clone(),
+            version: 0,
+            execution: instance.execution.clone(),
+            status: RuntimeStatus::Pending,
+            steps: Vec::new(),
+            inbox: BTreeMap::new(),
+        };
+        assert!(self.kept.insert(key, kept).is_none(), "the key {key} was given twice");
+        self.accept(key, message);
+    }
+
+    fn accept(&mut self, key: InstanceKey, message: &StoredMessage) {
+        assert!(self.accepted.insert(message.seq, key).is_none(), "the number {} was given twice", message.seq);
+        let what = match body(message) {
+            MessageBody::Started(_) => "started",
+            MessageBody::EventRaised { input, .. } => {
+                self.note_event(&input.as_str().parse().unwrap_or(0), message.seq);
+                "raised"
+            }
+            MessageBody::Suspended(_) => "suspended",
+            MessageBody::Resumed(_) => "resumed",
+            MessageBody::Terminated(_) => "terminated",
+            MessageBody::Rewound(_) => "rewound",
+            _ => "other",
+        };
+        self.count(key, what);
+        self.kept.get_mut(&key).unwrap().inbox.insert(message.seq, message.clone());
+    }
+
+    /// A client waits for the answer to one request before it sends the next.
+    fn note_event(&mut self, event: &u64, seq: u64) {
+        let Some(client) = client_of(*event) else { return };
+        assert!(self.events.insert(*event, seq).is_none(), "the event {event} takes effect twice");
+        let before = self.latest.insert(client, *event);
+        assert!(before.is_none_or(|before| before < *event), "{event} comes after {before:?} of the same client");
+    }
+
+    fn delivered(&mut self, sent: Option<u64>, id: &str) {
+        let Some(sent) = sent else { return };
+        let entry = self.outbox.remove(&sent).expect("it was sent, and not delivered");
+        assert!(entry.to == id || entry.from_id == id, "what {entry:?} says came to {id}");
+    }
+
+    fn remove(&mut self, key: InstanceKey) {
+        let kept = self.kept.remove(&key).unwrap();
+        self.ids.remove(&kept.id);
+    }
+
+    fn turn(&mut self, key: InstanceKey, turn: &TurnRecord) {
+        let kept = self.kept.get_mut(&key).unwrap();
+        let id = kept.id.clone();
+        assert_eq!(turn.expected_version, kept.version, "{id}");
+        let mut consumed = BTreeMap::new();
+        for seq in &turn.consumed {
+            let message = kept.inbox.remove(seq).unwrap_or_else(|| panic!("{id}: {seq} is consumed, and is not there"));
+            consumed.insert(*seq, body(&message));
+        }
+        let steps: Vec<Step> = turn.steps.as_deref().map_or(Vec::new(), |steps| serde_json::from_str(steps).unwrap());
+        let is_rewound = steps.iter().any(|step| matches!(step.message, MessageBody::Rewound(_)));
+        for step in &steps {
+            let recorded = consumed.get(&step.seq);
+            let fits = matches!(step.message, MessageBody::TimerFired { .. }) || recorded == Some(&step.message);
+            assert!(fits, "{id}: a step is not the message {}: {step:?}, {recorded:?}", step.seq);
+        }
+        if turn.generation.is_none() {
+            for (seq, message) in consumed.iter().filter(|(_, message)| is_event(message)) {
+                let times = steps.iter().filter(|step| step.seq == *seq && is_event(&step.message)).count();
+                assert_eq!(times, 1, "{id}: {seq} is consumed, and is not in history once: {message:?}");
+            }
+            check_sent(&id, &steps, &turn.outgoing);
+        }
+        let end = kept.steps.last().map(|step| step.at);
+        let times = end.into_iter().chain(steps.iter().map(|step| step.at));
+        assert!(times.is_sorted(), "{id}: time goes back in its history");
+        kept.version += 1;
+        kept.steps.extend(steps);
+        if turn.status.is_final() {
+            *self.counts.entry((id.clone(), "ended")).or_default() += 1;
+        }
+        kept.status = turn.status;
+        kept.inbox.extend(turn.returned.iter().map(|message| (message.seq, message.clone())));
+        for activity in &turn.activities {
+            let began = self.began.insert((kept.execution.clone(), activity.task, activity.attempt));
+            assert!(began || is_rewound, "{id}: an attempt begins twice: {activity:?}");
+        }
+        match &turn.generation {
+            Some(generation) => {
+                assert!(turn.steps.is_none() && generation.execution != kept.execution, "{id}");
+                kept.execution.clone_from(&generation.execution);
+                kept.steps.clear();
+                let before = kept.inbox.insert(generation.start.seq, generation.start.clone());
+                assert!(before.is_none(), "{id}: the start of a generation takes the place of {before:?}");
+            }
+            None => check_derived(kept, turn),
+        }
+        for Outgoing { seq, to, body } in &turn.outgoing {
+            let sent = Sent { seq: *seq, from: key, from_id: id.clone(), to: to.clone(), body: body.clone() };
+            assert!(self.outbox.insert(*seq, sent).is_none(), "{id}: {seq} is sent twice");
+        }
+    }
+}
+
+/// What stands beside a history is what follows from it.
+fn check_derived(kept: &Kept, turn: &TurnRecord) {
+    let state = State::of(&kept.steps);
+    let id = &kept.id;
+    assert_eq!(turn.status, state.runtime_status(), "{id}: the status is the fold of the history");
+    assert_eq!(turn.due, state.next_due(), "{id}: when it is due");
+    assert_eq!(turn.waiting, state.awaited_events(), "{id}: what it waits for");
+}
+
+/// What the steps decided to send is sent.
+fn check_sent(id: &str, steps: &[Step], outgoing: &[Outgoing]) {
+    let sent: Vec<OutgoingBody> = outgoing.iter().map(|sent| serde_json::from_str(&sent.body).unwrap()).collect();
+    let decisions = || steps.iter().flat_map(|step| &step.decisions);
+    let events = decisions().filter(|decision| matches!(decision, Decision::EventSent { .. })).count();
+    let sent_events = sent.iter().filter(|body| matches!(body, OutgoingBody::Message(message) if is_event(message)));
+    assert_eq!(sent_events.count(), events, "{id}: events that it raises for others");
+    for decision in decisions() {
+        let (Decision::ChildStarted { instance, .. } | Decision::InstanceStarted { instance, .. }) = decision else {
+            continue;
+        };
+        let starts = outgoing.iter().zip(&sent).filter(|(sent, body)| {
+            sent.to == *instance && matches!(body, OutgoingBody::Start(_) | OutgoingBody::Revive(_))
+        });
+        assert!(starts.count() >= 1, "{id}: {instance} is not started");
+    }
+}
+
+fn is_event(message: &MessageBody) -> bool {
+    matches!(message, MessageBody::EventRaised { .. })
+}
+
+fn body(message: &StoredMessage) -> MessageBody {
+    serde_json::from_str(&message.body).unwrap()
+}

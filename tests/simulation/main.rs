@@ -1,0 +1,121 @@
+//! The dispatcher, with real guests, on one thread and from a seed: which task goes on, what is written and when, what time it is and what
+//! goes wrong is drawn, so that a run can be had again. Each seed draws first what may happen at all.
+//!
+//! - [`world`]: what happens next; [`swarm`]: what may happen; [`fate`]: chance, and the record of all that happened
+//! - [`host`], [`store`], [`clock`], [`activities`]: what is around a dispatcher
+//! - [`clients`]: the workload, and what its answers promise
+//! - [`disk`], [`ledger`], [`twin`], [`rest`]: what must hold, whatever was asked
+//!
+//! `SEED=1 cargo xtask sim` runs one seed, `cargo xtask sim --seeds 1000` or `--minutes 30` many.
+
+mod activities;
+mod clients;
+mod clock;
+mod disk;
+mod fate;
+mod host;
+mod ledger;
+mod rest;
+mod store;
+mod swarm;
+mod twin;
+mod world;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use fermata::engine::Engine;
+use fermata::limits::GuestLimits;
+use fermata::store::Module;
+use fermata_replay::Timestamp;
+
+use world::run;
+
+/// Seeds that have found a bug, by the bug.
+const FOUND: &str = include_str!("found.txt");
+
+/// One for all runs of the process: it takes much address space.
+fn engine() -> Arc<Engine> {
+    setting().0.clone()
+}
+
+fn module() -> &'static Module {
+    &setting().1
+}
+
+fn setting() -> &'static (Arc<Engine>, Module) {
+    static SETTING: OnceLock<(Arc<Engine>, Module)> = OnceLock::new();
+    SETTING.get_or_init(|| {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation-modules");
+        let engine = Engine::new(GuestLimits::default(), 512, &cache).unwrap();
+        let admitted = engine.admit(&tests::guest_bytes("test-guest-a")).unwrap();
+        let module = Module {
+            digest: admitted.module.digest().to_owned(),
+            bytes: admitted.component.into(),
+            orchestrators: admitted.module.orchestrators().to_vec(),
+            activities: admitted.module.activities().to_vec(),
+            deployed: Timestamp(0),
+        };
+        (engine, module)
+    })
+}
+
+#[test]
+fn what_was_found_once_is_found_no_more() {
+    panic_everywhere();
+    for line in FOUND.lines().filter(|line| !line.starts_with('#')) {
+        let seed = line.split_whitespace().next().expect("a line begins with a seed");
+        run(seed.parse().expect("a seed is a number"));
+    }
+}
+
+#[test]
+fn a_seed_does_the_same_twice() {
+    panic_everywhere();
+    for _ in 0..3 {
+        let seed = fastrand::u64(..);
+        let (one, other) = (run(seed), run(seed));
+        for (number, (one, other)) in one.lines().zip(other.lines()).enumerate() {
+            assert_eq!(one, other, "line {number} of seed {seed}");
+        }
+        assert_eq!(one.len(), other.len(), "seed {seed}");
+    }
+}
+
+/// One seed after the other, for so long, or so many of them.
+#[test]
+fn all_seeds_hold() {
+    panic_everywhere();
+    let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} is a number")));
+    if let Some(seed) = number("SEED") {
+        run(seed);
+        return;
+    }
+    let seeds = number("FERMATA_SIM_SEEDS").unwrap_or(u64::MAX);
+    let seconds = number("FERMATA_SIM_SECONDS").unwrap_or(if seeds == u64::MAX { 60 } else { u64::MAX / 2 });
+    let (begun, mut ran) = (Instant::now(), 0);
+    while ran < seeds && begun.elapsed() < Duration::from_secs(seconds) {
+        run(fastrand::u64(..));
+        ran += 1;
+    }
+    println!("{ran} seeds in {:?}", begun.elapsed());
+}
+
+/// A panic in a task would be swallowed by its runtime.
+fn panic_everywhere() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            fate::PANICKED.set(true);
+        }));
+    });
+}
+
+fn tell_failure(seed: u64, trace: &str) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{seed}.trace"));
+    let kept = std::fs::write(&file, trace).map_or_else(|error| error.to_string(), |()| file.display().to_string());
+    println!("all that happened: {kept}\nagain with: SEED={seed} cargo xtask sim");
+}
