@@ -90,6 +90,7 @@ pub fn start(orchestrator: &str, count: u64) -> Message {
         parent: None,
         generation: 0,
         carried: Vec::new(),
+        limits: Default::default(),
     };
     Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
 }

@@ -31,6 +31,7 @@ pub mod dispatcher;
 pub mod engine;
 pub mod keys;
 pub mod limits;
+pub mod metrics;
 pub mod name_pattern;
 mod private_file;
 pub mod store;

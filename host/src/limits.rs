@@ -1,61 +1,142 @@
-//! Every bound of the host in one place.
+//! Every bound of the host in one place. Those that differ from host to host are tables of the file that `fermata serve --config` reads;
+//! the constants are the same everywhere.
 
 use std::time::Duration;
 
-/// Bounds on what a guest may use. Those marked *recorded* are deterministic: passing one fails the instance, with the same
-/// outcome on every host.
-#[derive(Clone, Debug)]
+pub use fermata_replay::ExecutionLimits;
+use fermata_replay::Failure;
+// Lengths of time in the configuration: `30s`, `1m 30s`.
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use serde::{Deserialize, Serialize};
+
+/// All that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub guest: GuestLimits,
+    pub module: ModuleLimits,
+    pub host: HostLimits,
+    pub http: HttpLimits,
+}
+
+impl Limits {
+    /// Whether a host can run with them; the error names the one that is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        const MEMORY: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+        let (guest, execution, host) = (&self.guest, &self.guest.execution, &self.host);
+        for (name, value, within) in [
+            ("guest.execution.memory_bytes", execution.memory_bytes as u64, MEMORY),
+            ("guest.execution.table_elements", execution.table_elements as u64, 1_000..=10_000_000),
+            ("guest.execution.fuel_per_step", execution.fuel_per_step, 1_000_000..=1 << 62),
+            ("guest.execution.payload_bytes", execution.payload_bytes as u64, 1..=1 << 30),
+            ("guest.execution.history_events", execution.history_events, 10..=u64::MAX),
+            ("guest.stack_bytes", guest.stack_bytes as u64, 64 << 10..=64 << 20),
+            ("guest.wall_time, milliseconds", guest.wall_time.as_millis() as u64, 10..=86_400_000),
+            ("host.interrupted_guests", host.interrupted_guests as u64, 1..=4_096),
+            ("host.inbox_messages", host.inbox_messages as u64, 1..=u64::MAX),
+            ("host.attempts_before_stalled", host.attempts_before_stalled.into(), 1..=1_000),
+            ("http.connections", self.http.connections as u64, 1..=1 << 20),
+            ("module.functions", self.module.functions.into(), 1..=10_000_000),
+        ] {
+            if !within.contains(&value) {
+                let (least, most) = within.into_inner();
+                return Err(format!("limits.{name}: {value} is not within {least} to {most}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bounds on what a guest may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct GuestLimits {
-    /// Linear memory of one guest, bytes. Recorded: the guest sees its allocation fail.
-    pub memory_bytes: usize,
-    /// Elements of one table.
-    pub table_elements: usize,
-    /// Fuel (about one unit an instruction) of one step. Recorded.
-    pub fuel_per_step: u64,
-    /// Wall time of one step or one attempt at an activity. Not recorded: the step is abandoned.
+    /// Wall time of one step, or of one attempt at an activity, while it runs. Not recorded: the step is abandoned, and tried again.
+    #[serde(with = "duration")]
     pub wall_time: Duration,
-    /// Stack of one guest, bytes.
+    /// Stack of one guest, bytes. One setting for all: where it shrinks, an execution that needed more does not replay, and is parked.
     pub stack_bytes: usize,
-    /// A custom status, bytes of JSON. Recorded.
-    pub custom_status_bytes: usize,
-    /// The name of an event or an activity, bytes. Recorded.
-    pub name_bytes: usize,
     /// One line of a guest's log, bytes; what is longer is cut.
     pub log_line_bytes: usize,
-    /// Lines of log in one step; what is more is dropped, with one line that says so.
+    /// Lines of log in one step, or in one attempt; what is more is dropped, with one line that says so.
     pub log_lines_per_step: u32,
-    /// A payload that a guest makes, bytes. Recorded.
-    pub payload_bytes: usize,
-    /// Tasks that a guest creates in one step, their timeouts and policies, and messages that it sends. Recorded.
-    pub tasks_per_step: u32,
-    /// The names and payloads of these together, bytes. Recorded.
-    pub task_bytes_per_step: usize,
-    /// WASI resources (streams, pollables) that a guest holds at a time. Recorded.
-    pub wasi_resources: usize,
+    /// The same, bytes.
+    pub log_bytes_per_step: usize,
+    /// Entries of a history from which on the log warns, once.
+    pub history_warn_events: u64,
+    /// The same, bytes.
+    pub history_warn_bytes: u64,
+    /// Memory of the whole process, bytes, from which on guests get no more, and large ones leave when they block; 0: half of what the machine,
+    /// or the host's share of it, has. Not recorded: a step that needs more is abandoned, and tried again.
+    pub process_memory_bytes: u64,
+    /// The deterministic ones: passing one fails the instance, with the same outcome on every host. An execution keeps those that it was
+    /// started under.
+    pub execution: ExecutionLimits,
 }
 
 impl Default for GuestLimits {
     fn default() -> Self {
         GuestLimits {
-            memory_bytes: 64 << 20,
-            table_elements: 100_000,
-            fuel_per_step: 5_000_000_000,
             wall_time: Duration::from_secs(30),
             stack_bytes: 512 << 10,
-            custom_status_bytes: 16 << 10,
-            name_bytes: 256,
             log_line_bytes: 16 << 10,
             log_lines_per_step: 1_000,
-            payload_bytes: 16 << 20,
-            tasks_per_step: 100_000,
-            task_bytes_per_step: 64 << 20,
-            wasi_resources: 10_000,
+            log_bytes_per_step: 256 << 10,
+            history_warn_events: 20_000,
+            history_warn_bytes: 16 << 20,
+            process_memory_bytes: 0,
+            execution: ExecutionLimits::default(),
+        }
+    }
+}
+
+/// Bounds on what the guests of one orchestrator, and those of all, may take of the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostLimits {
+    /// Unread messages of one instance that wait in memory.
+    pub inbox_messages: usize,
+    /// The same, bytes. One message more than this may be admitted.
+    pub inbox_bytes: usize,
+    /// Unread messages of all instances of one orchestrator that wait in memory, bytes.
+    pub orchestrator_inbox_bytes: usize,
+    /// Unread messages of all instances, bytes: what a host that can not keep up with its clients may hold.
+    pub backlog_bytes: usize,
+    /// Instances of one orchestrator that have not ended; 0: as many as there is room for. They are counted when the host starts.
+    pub orchestrator_instances: u64,
+    /// Lines of log that the instances of one orchestrator write in a second; what is more is dropped, with a line that says so.
+    pub log_lines_per_second: u32,
+    /// The same, bytes.
+    pub log_bytes_per_second: u32,
+    /// Guests at a time that were stopped in the middle of a step to let others run.
+    pub interrupted_guests: usize,
+    /// How often in a row a step is given up before its instance counts as stalled.
+    pub attempts_before_stalled: u32,
+    /// How long a stalled instance is left alone between two tries.
+    #[serde(with = "duration")]
+    pub stalled_pause: Duration,
+}
+
+impl Default for HostLimits {
+    fn default() -> Self {
+        HostLimits {
+            inbox_messages: 10_000,
+            inbox_bytes: 64 << 20,
+            orchestrator_inbox_bytes: 128 << 20,
+            backlog_bytes: 256 << 20,
+            orchestrator_instances: 0,
+            log_lines_per_second: 20_000,
+            log_bytes_per_second: 8 << 20,
+            interrupted_guests: 128,
+            attempts_before_stalled: 5,
+            stalled_pause: Duration::from_secs(15 * 60),
         }
     }
 }
 
 /// Bounds on a module that is uploaded, and on the work that it makes before any guest of it runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModuleLimits {
     /// The module, bytes.
     pub module_bytes: usize,
@@ -64,6 +145,7 @@ pub struct ModuleLimits {
     /// Memory that its compilation may take, bytes.
     pub compile_memory_bytes: u64,
     /// Wall time, and processor time, that its compilation may take.
+    #[serde(with = "duration")]
     pub compile_time: Duration,
 }
 
@@ -79,7 +161,8 @@ impl Default for ModuleLimits {
 }
 
 /// Bounds on what a client may send.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HttpLimits {
     /// Connections at a time; further ones wait.
     pub connections: usize,
@@ -87,13 +170,14 @@ pub struct HttpLimits {
     pub watches: usize,
     /// A request's body, bytes.
     pub body_bytes: usize,
-    /// The body of a module upload, bytes.
-    pub module_bytes: usize,
     /// From the connection's first byte, or the last answer, to the end of a request's head.
+    #[serde(with = "duration")]
     pub head_time: Duration,
     /// From the head to the end of the body.
+    #[serde(with = "duration")]
     pub body_time: Duration,
     /// How long a graceful shutdown waits for requests under way: a part of the 10 s after which those who stop services kill them.
+    #[serde(with = "duration")]
     pub drain_time: Duration,
 }
 
@@ -103,11 +187,64 @@ impl Default for HttpLimits {
             connections: 16_384,
             watches: 10_000,
             body_bytes: 1 << 20,
-            module_bytes: 64 << 20,
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
             drain_time: Duration::from_secs(8),
         }
+    }
+}
+
+macro_rules! named {
+    ($(#[$meta:meta])* $enum:ident { $($variant:ident = $name:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $enum { $($variant,)* }
+
+        impl $enum {
+            pub const ALL: &[$enum] = &[$($enum::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $($enum::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+named! {
+/// A bound that was passed. Its name is the error type of the failure that it comes to, and tells it apart in the metrics.
+Limit {
+    Fuel = "fuel",
+    Memory = "memory",
+    Table = "table",
+    Stack = "stack",
+    HostCalls = "host_calls",
+    HostBytes = "host_bytes",
+    TasksPerStep = "tasks_per_step",
+    OpenTasks = "open_tasks",
+    History = "history",
+    Payload = "payload",
+    CustomStatus = "custom_status",
+    Name = "name",
+    Depth = "depth",
+    WasiResources = "wasi_resources",
+    WallTime = "wall_time",
+    Stalled = "stalled",
+    LogStep = "log_step",
+    LogRate = "log_rate",
+    Inbox = "inbox",
+    OrchestratorInbox = "orchestrator_inbox",
+    Backlog = "backlog",
+    Instances = "instances",
+    ProcessMemory = "process_memory",
+    Interrupted = "interrupted",
+    Module = "module",
+}
+}
+
+impl Limit {
+    /// The failure of an execution that has passed it.
+    pub fn failure(self, message: impl Into<String>) -> Failure {
+        Failure { error_type: self.name().to_owned(), ..Failure::new(fermata_replay::kind::LIMIT, message) }
     }
 }
 
@@ -119,15 +256,6 @@ pub const EVENT_NAME_BYTES: usize = 256;
 
 /// An `Idempotency-Key`, bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
-
-/// Unread messages of one instance that wait in memory.
-pub const INBOX_MESSAGES: usize = 10_000;
-
-/// The same, bytes. One message more than this may be admitted.
-pub const INBOX_BYTES: usize = 64 << 20;
-
-/// Unread messages of all instances that wait in memory, bytes: what a host that can not keep up with its clients may hold.
-pub const BACKLOG_BYTES: usize = 256 << 20;
 
 /// Turns of one instance that may be under way to the store while the next is made: so far may an orchestrator run ahead that continues
 /// as new without waiting.

@@ -19,14 +19,17 @@ fn fails_with(orchestrator: &str, limits: GuestLimits) -> fermata_replay::Failur
 
 #[test]
 fn a_loop_without_end_runs_out_of_fuel() {
-    let failure = fails_with("Spins", GuestLimits { fuel_per_step: 10_000_000, ..GuestLimits::default() });
+    let failure =
+        fails_with("Spins", within(ExecutionLimits { fuel_per_step: 10_000_000, ..ExecutionLimits::default() }));
     assert_eq!(failure.kind, "limit", "{failure:?}");
 }
 
 #[test]
 fn wall_time_says_nothing_about_the_outcome() {
-    let limits =
-        GuestLimits { fuel_per_step: u64::MAX / 4, wall_time: Duration::from_millis(50), ..GuestLimits::default() };
+    let limits = GuestLimits {
+        wall_time: Duration::from_millis(50),
+        ..within(ExecutionLimits { fuel_per_step: u64::MAX / 4, ..ExecutionLimits::default() })
+    };
     let bench = bench_with(limits);
     let mut guest = bench.guest(&[], &[start("Spins", "null"), event(2, "go", "null")]);
     let progress = guest.resume([], Timestamp(0));
@@ -42,8 +45,8 @@ fn a_panic_is_told_in_its_own_words() {
 
 #[test]
 fn memory_has_an_end() {
-    let failure = fails_with("Hoards", GuestLimits { memory_bytes: 8 << 20, ..GuestLimits::default() });
-    assert_eq!(failure.kind, "trap", "{failure:?}");
+    let failure = fails_with("Hoards", within(ExecutionLimits { memory_bytes: 8 << 20, ..ExecutionLimits::default() }));
+    assert_eq!((&*failure.kind, &*failure.error_type), ("limit", "memory"), "{failure:?}");
     assert!(failure.message.contains("memory allocation"), "{failure:?}");
 }
 
@@ -63,9 +66,10 @@ fn an_unknown_orchestrator_is_a_failure() {
 
 #[test]
 fn a_step_creates_only_so_many_tasks() {
-    let failure = fails_with("TwoWaits", GuestLimits { tasks_per_step: 1, ..GuestLimits::default() });
+    let failure = fails_with("TwoWaits", within(ExecutionLimits { tasks_per_step: 1, ..ExecutionLimits::default() }));
     assert!(failure.message.contains("may ask for 1 tasks"), "{failure:?}");
-    let failure = fails_with("TwoWaits", GuestLimits { task_bytes_per_step: 6, ..GuestLimits::default() });
+    let failure =
+        fails_with("TwoWaits", within(ExecutionLimits { task_bytes_per_step: 6, ..ExecutionLimits::default() }));
     assert!(failure.message.contains("with 6 bytes"), "{failure:?}");
 }
 
@@ -73,12 +77,12 @@ fn a_step_creates_only_so_many_tasks() {
 #[test]
 fn a_flood_of_changes_is_stopped_and_leaves_no_more_than_its_limits_allow() {
     // The fuel is there to end what nothing else does.
-    let limits = GuestLimits {
+    let limits = within(ExecutionLimits {
         tasks_per_step: 500,
         task_bytes_per_step: 20_000,
         fuel_per_step: 200_000_000,
-        ..GuestLimits::default()
-    };
+        ..ExecutionLimits::default()
+    });
     let bench = bench_with(limits);
     for (flood, most) in [
         ("FloodsTimeouts", 500),
@@ -104,7 +108,8 @@ fn a_flood_of_changes_is_stopped_and_leaves_no_more_than_its_limits_allow() {
 /// Each of its steps creates one.
 #[test]
 fn what_was_created_counts_within_its_step() {
-    let bench = bench_with(GuestLimits { tasks_per_step: 1, task_bytes_per_step: 4, ..GuestLimits::default() });
+    let bench =
+        bench_with(within(ExecutionLimits { tasks_per_step: 1, task_bytes_per_step: 4, ..ExecutionLimits::default() }));
     let messages = [start("Collect", "3"), event(2, "item", "1"), event(3, "item", "2"), event(4, "item", "3")];
     for evict in [false, true] {
         let (history, progress) = bench.run(&messages, evict);

@@ -1,5 +1,6 @@
 //! The engine with real wasm and no host around it: what a guest sees, and what it may not do.
 
+mod hostile;
 mod limits;
 mod programs;
 mod refusals;
@@ -28,14 +29,15 @@ mod program;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fermata::engine::{End, Engine, Guest, Module, Progress};
+use fermata::engine::{Admitted, End, Engine, Guest, Module, Progress};
 use fermata::limits::GuestLimits;
-use fermata_replay::{Execution, Message, MessageBody, Outcome, Payload, Start, Step, Timestamp};
+use fermata_replay::{Execution, ExecutionLimits, Message, MessageBody, Outcome, Payload, Start, Step, Timestamp};
 
 /// An engine with a cache of its own, and a module in it.
 struct Bench {
     engine: Arc<Engine>,
     module: Arc<Module>,
+    component: Vec<u8>,
     _cache: tempfile::TempDir,
 }
 
@@ -51,12 +53,16 @@ fn guest_bytes(name: &str) -> Vec<u8> {
 fn bench_of(guest: &str, limits: GuestLimits) -> Bench {
     let cache = tempfile::tempdir().unwrap();
     let engine = Engine::new(limits, 32, cache.path()).unwrap();
-    let module = engine.admit(&guest_bytes(guest)).unwrap().module;
-    Bench { engine, module, _cache: cache }
+    let Admitted { module, component } = engine.admit(&guest_bytes(guest)).unwrap();
+    Bench { engine, module, component, _cache: cache }
 }
 
 fn bench_with(limits: GuestLimits) -> Bench {
     bench_of("test-guest-a", limits)
+}
+
+fn within(execution: ExecutionLimits) -> GuestLimits {
+    GuestLimits { execution, ..GuestLimits::default() }
 }
 
 fn bench() -> Bench {
@@ -66,8 +72,17 @@ fn bench() -> Bench {
 impl Bench {
     fn guest(&self, history: &[Step], messages: &[Message]) -> Guest {
         let mut execution = Execution::new(history.to_vec());
-        messages.iter().for_each(|message| execution.push(message.clone()));
+        messages.iter().map(|message| self.as_recorded(message)).for_each(|message| execution.push(message));
         self.engine.guest(&self.module, "an-instance", 1, execution)
+    }
+
+    /// A start records the limits of its host.
+    fn as_recorded(&self, message: &Message) -> Message {
+        let mut message = message.clone();
+        if let MessageBody::Started(start) = &mut message.body {
+            start.limits = self.engine.limits().execution;
+        }
+        message
     }
 
     /// Runs an orchestrator on these messages with one guest for all of them, or a new one for each.
@@ -99,6 +114,7 @@ fn start(name: &str, input: &str) -> Message {
         parent: None,
         generation: 0,
         carried: Vec::new(),
+        limits: ExecutionLimits::default(),
     };
     Message { seq: 1, at: Timestamp(1_000_000), body: MessageBody::Started(Box::new(start)) }
 }

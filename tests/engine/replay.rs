@@ -72,7 +72,8 @@ fn time_randomness_and_the_order_of_maps_are_the_same_on_replay() {
 /// What a limit has ended ends in the same place again, and not before: what came to less than the limits of another host goes on.
 #[test]
 fn a_step_that_a_limit_has_ended_ends_in_the_same_way() {
-    let limits = GuestLimits { tasks_per_step: 500, fuel_per_step: 200_000_000, ..GuestLimits::default() };
+    let limits =
+        within(ExecutionLimits { tasks_per_step: 500, fuel_per_step: 200_000_000, ..ExecutionLimits::default() });
     let bench = bench_with(limits);
     for orchestrator in ["FloodsTimeouts", "FloodsRetries", "Spins"] {
         let (history, progress) = bench.run(&[start(orchestrator, "null"), event(2, "go", "null")], true);
@@ -83,7 +84,7 @@ fn a_step_that_a_limit_has_ended_ends_in_the_same_way() {
         assert_eq!(again.take_turn(), None, "there is nothing new");
     }
     let (history, _) = bench.run(&[start("TwoWaits", "null")], false);
-    let narrow = bench_with(GuestLimits { tasks_per_step: 1, ..GuestLimits::default() });
+    let narrow = bench_with(within(ExecutionLimits { tasks_per_step: 1, ..ExecutionLimits::default() }));
     let progress = narrow.guest(&history, &[]).resume([], Timestamp(0));
     assert!(matches!(progress, Progress::Blocked), "{progress:?}");
 }

@@ -12,6 +12,7 @@ mod control;
 mod durability;
 mod errors;
 mod failures;
+mod floods;
 mod generations;
 mod hostile;
 mod javascript;

@@ -1,6 +1,7 @@
 //! What the tests of the whole share: a host as its users meet it, a real process spoken to over HTTP.
 
 pub mod endpoint;
+pub mod hostile;
 pub mod torture;
 
 use std::ffi::OsStr;

@@ -85,6 +85,7 @@ impl Instance {
             parent: self.parent.clone(),
             generation,
             carried,
+            limits: Default::default(),
         };
         let message = self.number(MessageBody::Started(Box::new(start)));
         self.unread.insert(0, message);

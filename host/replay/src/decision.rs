@@ -141,3 +141,14 @@ pub enum BlockedOn {
     /// Any task not yet handed over.
     Next,
 }
+
+impl BlockedOn {
+    /// The tasks that it names.
+    pub fn tasks(&self) -> &[TaskId] {
+        match self {
+            BlockedOn::Task(task) => std::slice::from_ref(task),
+            BlockedOn::Any(tasks) | BlockedOn::All(tasks) => tasks,
+            BlockedOn::Next => &[],
+        }
+    }
+}

@@ -72,6 +72,8 @@ impl Effects {
             due: state.next_due(),
             waiting: state.awaited_events(),
             status: state.runtime_status(),
+            history: state.history(),
+            history_before: state.history(),
             module: None,
             next: None,
         }
@@ -136,14 +138,15 @@ impl End {
 impl Caller {
     /// The message that tells the parent how its child ended.
     pub fn told(&self, outcome: Outcome) -> MessageBody {
-        let Caller { execution, task, attempt } = self.clone();
+        let Caller { execution, task, attempt, depth: _ } = self.clone();
         MessageBody::ChildEnded(TaskEnded { task, outcome, execution, attempt })
     }
 }
 
 fn child_start(state: &State, task: TaskId, work: &Work) -> ChildStart {
-    let execution = state.start().map_or_else(String::new, |start| start.execution.clone());
-    let caller = Caller { execution, task, attempt: work.attempt };
+    let (execution, depth) =
+        state.start().map_or_else(Default::default, |start| (start.execution.clone(), start.depth()));
+    let caller = Caller { execution, task, attempt: work.attempt, depth };
     ChildStart { name: work.name.clone(), input: work.input.clone(), caller: Some(caller) }
 }
 

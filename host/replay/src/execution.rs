@@ -10,8 +10,8 @@ use crate::inbox::Inbox;
 use crate::mismatch::is_same;
 use crate::undo::{effective, undone_from};
 use crate::{
-    Decision, End, Message, MessageBody, Mismatch, NextGeneration, Outcome, Payload, Start, State, Step, Timestamp,
-    Turn,
+    Decision, End, HistorySize, Message, MessageBody, Mismatch, NextGeneration, Outcome, Payload, Start, State, Step,
+    Timestamp, Turn,
 };
 
 /// One execution of an instance with its guest: history is replayed, then extended.
@@ -43,6 +43,8 @@ pub struct Execution {
     effects: Effects,
     /// The place in the order of arrival of the latest step.
     seq: u64,
+    /// How large the history was before the turn.
+    size_before: HistorySize,
     /// How often a step began; tells a caller that meters steps to start again.
     steps_begun: u64,
 }
@@ -96,6 +98,7 @@ impl Execution {
             ignored: Vec::new(),
             effects: Effects::default(),
             seq: 0,
+            size_before: HistorySize::default(),
             steps_begun: 0,
         }
     }
@@ -217,7 +220,9 @@ impl Execution {
             MessageBody::Migrated { module } => Some(module.clone()),
             _ => None,
         });
-        Turn { module, next: self.next_generation(), ..effects.into_turn(&self.state, steps, consumed) }
+        let history_before = if steps.is_empty() { self.state.history() } else { self.size_before };
+        let next = self.next_generation();
+        Turn { module, next, history_before, ..effects.into_turn(&self.state, steps, consumed) }
     }
 
     /// The messages that are not applied: those for the next generation, or those that wait while the instance is suspended.
@@ -281,6 +286,9 @@ impl Execution {
                 None => return Ok(false),
             },
         };
+        if self.turn.is_empty() {
+            self.size_before = self.state.history();
+        }
         let (Current::Replaying(begun, _) | Current::Live(begun)) = &step else { unreachable!("a step began") };
         self.state.apply_message(begun.seq, begun.at, &begun.message);
         self.state.apply_status(begun.custom_status.as_ref());
@@ -290,14 +298,29 @@ impl Execution {
         self.seq = begun.seq;
         self.steps_begun += 1;
         self.step = step;
-        if let Current::Replaying(begun, position) = &mut self.step
-            && undone_from(begun).is_some()
-        {
-            // The host made it, not the guest.
-            self.state.apply_decision(&begun.decisions[0]);
-            *position = 1;
+        match &mut self.step {
+            Current::Replaying(begun, position) => {
+                // These the host made, not the guest.
+                let hosts = if begun.ends_for_its_size() {
+                    begun.decisions.len()
+                } else {
+                    usize::from(undone_from(begun).is_some())
+                };
+                begun.decisions[..hosts].iter().for_each(|decision| self.state.apply_decision(decision));
+                *position = hosts;
+            }
+            Current::Live(begun) if !matches!(begun.message, MessageBody::Started(_)) => self.end_if_too_large()?,
+            Current::Live(_) | Current::Idle => {}
         }
         Ok(true)
+    }
+
+    /// Fails an execution whose history has passed its bounds. Its guest is not asked.
+    fn end_if_too_large(&mut self) -> Asked<()> {
+        let Some(start) = self.state.start().filter(|_| self.state.end().is_none()) else { return Ok(()) };
+        let Some(failure) = start.limits.refuse(self.state.history()) else { return Ok(()) };
+        self.return_untaken_events()?;
+        self.decide(Decision::Failed { failure })
     }
 
     fn close_step(&mut self) -> Asked<()> {

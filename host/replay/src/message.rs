@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BufferedEvent, Outcome, Payload, TaskId, Timestamp};
+use crate::{BufferedEvent, ExecutionLimits, Outcome, Payload, TaskId, Timestamp};
 
 /// What arrives for an instance, in the order the owner of its partition accepted it.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,10 +126,20 @@ pub struct Start {
     /// Events that the generation before left unread, in the order of arrival.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<BufferedEvent>,
+    /// The bounds that this execution runs under, on whatever host.
+    #[serde(default, skip_serializing_if = "ExecutionLimits::is_default")]
+    pub limits: ExecutionLimits,
 }
 
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+impl Start {
+    /// How many ancestors the instance has.
+    pub fn depth(&self) -> u32 {
+        self.parent.as_ref().map_or(0, |parent| parent.caller.depth.saturating_add(1))
+    }
+}
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// Whose child an instance is.
@@ -147,4 +157,7 @@ pub struct Caller {
     pub execution: String,
     pub task: TaskId,
     pub attempt: u32,
+    /// How many ancestors the parent has itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
 }

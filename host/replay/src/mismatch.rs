@@ -122,7 +122,7 @@ fn micros(at: &Timestamp) -> String {
 }
 
 /// Whether a decision made on replay is the recorded one: kind, task, name, input, deadline. A retry policy is not compared: the recorded one
-/// holds. Of a crash, and of a limit that was passed, only the kind is, for the words are the host's; of a callback URL only what it is
+/// holds. A crash is a crash, and a limit that was passed is one, too, for what it is called and the words for it are the host's; of a callback URL only what it is
 /// for. What a guest blocks on is compared too: the state wakes it for what is recorded, so a guest blocked on something else might never wake.
 pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
     use Decision::*;
@@ -134,7 +134,7 @@ pub(crate) fn is_same(recorded: &Decision, asked: &Decision) -> bool {
         (TaskCancelled { task: t1, .. }, TaskCancelled { task: t2, .. }) => t1 == t2,
         (Blocked { on: o1 }, Blocked { on: o2 }) => o1 == o2,
         (Completed { output: o1 }, Completed { output: o2 }) => o1.means_the_same(o2),
-        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2 || f1.kind == f2.kind && is_of_host(f1),
+        (Failed { failure: f1 }, Failed { failure: f2 }) => f1 == f2 || is_of_host(f1) && is_of_host(f2),
         (TimerCreated { task: t1, due: d1 }, TimerCreated { task: t2, due: d2 }) => t1 == t2 && d1 == d2,
         (
             ChildStarted { task: t1, name: n1, instance: c1, input: i1 },

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocked::Blocked;
 use crate::deadlines::Deadlines;
+use crate::limits::HistorySize;
 use crate::mailbox::{Buffered, Mailbox};
 use crate::task::{BoundEvent, Completion, Progress, Task, TaskKind, Work};
 use crate::undo::effective;
@@ -24,6 +25,9 @@ pub struct State {
     end: Option<End>,
     suspended: bool,
     custom_status: Option<Payload>,
+    history: HistorySize,
+    /// The custom status of the latest step, bytes: it may be replaced within the step, and is counted when that is over.
+    uncounted: usize,
     /// The module that the instance was moved to.
     module: Option<String>,
     /// Everything in `completed` before this index has been handed over or cancelled.
@@ -105,6 +109,16 @@ impl State {
     pub fn module(&self) -> &str {
         let first = self.start.as_ref().map_or("", |start| &start.module);
         self.module.as_deref().unwrap_or(first)
+    }
+
+    /// How large the history is that led here.
+    pub fn history(&self) -> HistorySize {
+        self.history
+    }
+
+    /// How many tasks are open.
+    pub fn open(&self) -> usize {
+        self.open
     }
 
     pub fn is_suspended(&self) -> bool {
@@ -199,6 +213,8 @@ impl State {
 
     pub(crate) fn apply_message(&mut self, seq: u64, at: Timestamp, body: &MessageBody) {
         self.now = at;
+        self.history.add_bytes(std::mem::take(&mut self.uncounted));
+        self.history.add_message(body);
         self.old_tasks = self.tasks.len();
         match body {
             MessageBody::Started(start) => {
@@ -222,6 +238,7 @@ impl State {
     }
 
     pub(crate) fn apply_decision(&mut self, decision: &Decision) {
+        self.history.add_decision(decision);
         match decision {
             Decision::WaitStarted { task, name } => {
                 let ready = self.mailbox.wait(&fold_name(name), *task);
@@ -266,6 +283,7 @@ impl State {
 
     pub(crate) fn apply_status(&mut self, status: Option<&Payload>) {
         if let Some(status) = status {
+            self.uncounted = status.as_str().len();
             self.custom_status = Some(status.clone());
         }
     }
@@ -287,10 +305,6 @@ impl State {
             }
         }
         None
-    }
-
-    pub(crate) fn has_open_tasks(&self) -> bool {
-        self.open > 0
     }
 
     pub(crate) fn first_completed(&self, tasks: &[TaskId]) -> Option<TaskId> {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::effects::Effects;
 use crate::{
-    BufferedEvent, Caller, Message, MessageBody, Payload, RuntimeStatus, Span, State, Step, TaskId, Timestamp,
+    BufferedEvent, Caller, HistorySize, Message, MessageBody, Payload, RuntimeStatus, Span, State, Step, TaskId,
+    Timestamp,
 };
 
 /// One or more steps to be committed together: all that one commit must make true.
@@ -27,6 +28,10 @@ pub struct Turn {
     /// [`State::awaited_events`]).
     pub waiting: Option<BTreeSet<String>>,
     pub status: RuntimeStatus,
+    /// How large the history is with these steps.
+    pub history: HistorySize,
+    /// The same, without them.
+    pub history_before: HistorySize,
     /// The module that the instance was moved to.
     pub module: Option<String>,
     /// Where the generation is over: what the next one begins with. What is in the inbox is for that one.

@@ -63,6 +63,7 @@ pub enum Call {
     Migrate,
     SkipClock,
     Health,
+    Metrics,
     Binding,
     OpenApi,
     Page,
@@ -107,6 +108,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     of_host(Call::Page, "GET", "docs", Needs::Nothing),
     of_host(Call::PageFile, "GET", "docs/{file}", Needs::Nothing),
     of_host(Call::Health, "GET", "healthz", Needs::Nothing),
+    of_host(Call::Metrics, "GET", "metrics", Needs::UnboundKey(Scope::Read)),
 ];
 
 const fn mounted(call: Call, method: &'static str, path: &'static str, needs: Needs) -> Endpoint {

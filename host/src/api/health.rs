@@ -1,11 +1,13 @@
-//! Whether the host can do its work.
+//! Whether the host can do its work, and how much it does.
 
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
-use super::answer::{Handled, json};
+use super::answer::{Answer, Handled, json, whole};
+use crate::metrics;
 use crate::store::StoreError;
 
 /// That of a host that can do its work.
@@ -21,5 +23,10 @@ impl Api {
             None => Ok(json(StatusCode::OK, &Health { status: "ok" })),
             Some(reason) => Err(StoreError::Poisoned(reason).into()),
         }
+    }
+
+    /// What was counted since the host began. Nothing of it is read from the store.
+    pub(super) fn metrics(&self) -> Answer {
+        whole(StatusCode::OK, HeaderValue::from_static(metrics::MEDIA_TYPE), self.dispatcher.metrics_text())
     }
 }

@@ -322,6 +322,7 @@ mod tests {
             parent: None,
             generation: 0,
             carried: Vec::new(),
+            limits: Default::default(),
         }))
     }
 

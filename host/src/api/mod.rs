@@ -73,6 +73,8 @@ pub struct Api {
     pub dispatcher: Arc<Dispatcher>,
     pub callbacks: Arc<Callbacks>,
     pub limits: HttpLimits,
+    /// A module that is uploaded, bytes.
+    pub module_bytes: usize,
     pub door: Door,
     pub outside: Outside,
     pub listening: SocketAddr,
@@ -108,6 +110,7 @@ impl Api {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let (head, body) = request.into_parts();
         let answer = self.handle(&head, body, peer).await.unwrap_or_else(ApiError::into_answer);
+        self.dispatcher.metrics().answered(answer.status().as_u16());
         let path = route::without_key(head.uri.path());
         tracing::debug!(method = %head.method, %path, status = answer.status().as_u16(), "request");
         answer
@@ -117,8 +120,9 @@ impl Api {
         body::check_host(head)?;
         let route = Route::find(&head.method, head.uri.path())?;
         let caller = self.door.admit(head, &route, self.dispatcher.now())?;
-        // What is in memory may rest on a write that is lost: only the health is told any more.
-        if let Some(reason) = self.dispatcher.poisoned().filter(|_| route.call != Call::Health) {
+        // What is in memory may rest on a write that is lost: only the health, and what was counted, is told any more.
+        if let Some(reason) = self.dispatcher.poisoned().filter(|_| !matches!(route.call, Call::Health | Call::Metrics))
+        {
             return Err(StoreError::Poisoned(reason).into());
         }
         let asked = Asked { head, route, caller, peer };
@@ -148,6 +152,7 @@ impl Api {
             Call::SkipClock => self.skip_clock(asked),
             Call::Binding => self.binding(asked),
             Call::Health => self.health(),
+            Call::Metrics => Ok(self.metrics()),
             Call::OpenApi => self.openapi(),
             Call::Page => self.page(asked),
             Call::PageFile => self.page_file(asked, asked.route.part("file")),

@@ -14,7 +14,7 @@ use crate::store::ModuleInfo;
 impl Api {
     /// Keeps a module and makes it active for the names it holds: 201, or 200 where it was known. Durable on return.
     pub(super) async fn deploy(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
-        let body = read(asked.head, body, self.limits.module_bytes, self.limits.body_time).await?;
+        let body = read(asked.head, body, self.module_bytes, self.limits.body_time).await?;
         let before = self.dispatcher.modules();
         let module = self.dispatcher.deploy(body).await?;
         let known = before.iter().any(|known| known.digest == module.digest);

@@ -112,6 +112,8 @@ pub struct Status<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     parked: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    stalled: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     parent_instance_id: Option<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     generation: u64,
@@ -183,6 +185,7 @@ impl<'a> Status<'a> {
             history_events: history.map(|history| history::events(&history.steps, show)),
             failure: view.output.as_ref().and_then(failure),
             parked: view.parked.as_deref(),
+            stalled: view.stalled.as_deref(),
             parent_instance_id: view.parent.as_deref(),
             generation: view.generation,
             details: history.map(|history| details(view, history)),
@@ -269,6 +272,7 @@ mod tests {
             output,
             custom_status: None,
             parked: None,
+            stalled: None,
             history: None,
         }
     }

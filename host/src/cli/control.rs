@@ -91,7 +91,7 @@ Examples:
   fermata unpark order-1
   fermata list -o json | jq -r '.[] | select(.parked) | .instanceId' | xargs -n1 fermata unpark";
 
-/// Has a parked instance try again with the module that it has.
+/// Has a parked instance try again with the module that it has, and a stalled one try now.
 #[derive(Args)]
 #[command(after_help = UNPARK_EXAMPLES)]
 pub struct Unpark {

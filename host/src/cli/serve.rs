@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::config::Config;
 use super::duration;
 use crate::api::{Api, Door, Outside, Sites};
 use crate::callback::Callbacks;
@@ -23,7 +24,7 @@ use crate::clock::{Clock, SkippingClock, SystemClock};
 use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::Engine;
 use crate::keys::Keys;
-use crate::limits::{GuestLimits, HttpLimits};
+use crate::limits::Limits;
 use crate::store::embedded::Embedded;
 use crate::{api, store};
 
@@ -33,6 +34,7 @@ Examples:
   fermata serve --modules target/guests --data /var/lib/fermata
   fermata serve --listen 127.0.0.1:0 --modules budget-approval.wasm --residency 10000
   fermata serve --listen 0.0.0.0:7071 --public-url https://fermata.example.org --trusted-proxy 10.0.0.0/8
+  fermata serve --print-config > fermata.toml; fermata serve --config fermata.toml
   fermata serve --activity Charge=http://127.0.0.1:9000/charge --activity-limit Charge=4 --retain-age 30d
 
 The log goes to standard error; FERMATA_LOG chooses what is in it: FERMATA_LOG=debug, FERMATA_LOG=warn,fermata::store=debug.
@@ -51,6 +53,12 @@ pub struct Serve {
     /// Modules to deploy unless they are known already: a file, or a folder with *.wasm files. May be repeated.
     #[arg(long, value_name = "DIR|FILE")]
     modules: Vec<PathBuf>,
+    /// A file with the limits of the host, in TOML; what it leaves out is as `--print-config` shows it.
+    #[arg(long, value_name = "FILE", env = "FERMATA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print the configuration with all its limits, and do nothing else.
+    #[arg(long)]
+    print_config: bool,
     /// How many waiting orchestrators stay in memory: always, never or a number. The others are replayed when an event comes.
     #[arg(long, value_name = "always|never|N", default_value_t = Residency::default())]
     residency: Residency,
@@ -67,9 +75,10 @@ pub struct Serve {
     /// How many instances that have ended are kept; those that ended first go first.
     #[arg(long, value_name = "N")]
     retain_count: Option<u64>,
-    /// How long a client may take to send the head of a request, and again for its body, before it is dropped.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
-    client_time: Span,
+    /// How long a client may take to send the head of a request, and again for its body, before it is dropped; otherwise the configuration
+    /// says it.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    client_time: Option<Span>,
     /// Let `fermata skip` move the clock forward: for trying out what takes days. Not for work: deadlines pass too early, and after a
     /// restart the host goes by the machine's clock again.
     #[arg(long, hide_short_help = true)]
@@ -95,12 +104,17 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Result<()> {
+        let limits = self.limits()?;
+        if self.print_config {
+            print!("{}", Config { limits }.to_toml()?);
+            return Ok(());
+        }
         log();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve())
+        runtime.block_on(self.serve(limits))
     }
 
-    async fn serve(self) -> Result<()> {
+    async fn serve(self, limits: Limits) -> Result<()> {
         let stop = StopSignals::listen().context("signals can not be listened to")?;
         let _ = rlimit::increase_nofile_limit(OPEN_FILES);
         let keys = Arc::new(Keys::open(&self.data)?);
@@ -110,15 +124,16 @@ impl Serve {
         let address = listener.local_addr()?;
         let local = self.bind_local().await?;
         let callbacks = self.callbacks(address);
-        let dispatcher = self.open(&callbacks).await?;
+        let dispatcher = self.open(&callbacks, &limits).await?;
         self.deploy(&dispatcher).await?;
-        let mut listeners = vec![(listener, self.api(&dispatcher, &callbacks, address, door))];
+        let mut listeners = vec![(listener, self.api(&dispatcher, &callbacks, address, door, &limits))];
         let local_address = local.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some((local, address)) = local.zip(local_address) {
-            listeners.push((local, self.api(&dispatcher, &callbacks, address, Door::Local(self.sites()))));
+            let door = Door::Local(self.sites());
+            listeners.push((local, self.api(&dispatcher, &callbacks, address, door, &limits)));
         }
         self.banner(&dispatcher, address, local_address, &keys);
-        api::serve(listeners, dispatcher, self.limits(), stop.first()).await?;
+        api::serve(listeners, dispatcher, limits.http, stop.first()).await?;
         tracing::info!("stopped; everything acknowledged is durable");
         Ok(())
     }
@@ -165,24 +180,42 @@ impl Serve {
         Arc::new(Callbacks::new(&self.data, origin))
     }
 
-    fn api(&self, dispatcher: &Arc<Dispatcher>, callbacks: &Arc<Callbacks>, listening: SocketAddr, door: Door) -> Api {
+    fn api(
+        &self,
+        dispatcher: &Arc<Dispatcher>,
+        callbacks: &Arc<Callbacks>,
+        listening: SocketAddr,
+        door: Door,
+        limits: &Limits,
+    ) -> Api {
         let outside = Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() };
         let (dispatcher, callbacks) = (dispatcher.clone(), callbacks.clone());
-        Api { dispatcher, callbacks, limits: self.limits(), door, outside, listening }
+        let (limits, module_bytes) = (limits.http.clone(), limits.module.module_bytes);
+        Api { dispatcher, callbacks, limits, module_bytes, door, outside, listening }
     }
 
-    fn limits(&self) -> HttpLimits {
-        let client_time = Duration::from_micros(self.client_time.0);
-        HttpLimits { head_time: client_time, body_time: client_time, ..HttpLimits::default() }
+    /// Those of the configuration, unless the command line says otherwise.
+    fn limits(&self) -> Result<Limits> {
+        let mut limits = Config::read(self.config.as_deref())?.limits;
+        if let Some(time) = self.client_time {
+            let time = Duration::from_micros(time.0);
+            (limits.http.head_time, limits.http.body_time) = (time, time);
+        }
+        Ok(limits)
     }
 
-    async fn open(&self, callbacks: &Arc<Callbacks>) -> Result<Arc<Dispatcher>> {
+    async fn open(&self, callbacks: &Arc<Callbacks>, limits: &Limits) -> Result<Arc<Dispatcher>> {
         let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
         let retention = Retention { age: self.retain_age, count: self.retain_count };
-        let options =
-            Options { residency: self.residency, services: self.services()?, retention, ..Options::default() };
+        let options = Options {
+            residency: self.residency,
+            services: self.services()?,
+            retention,
+            limits: limits.host.clone(),
+            ..Options::default()
+        };
         let cache = cache(&self.data)?;
-        let engine = Engine::with_callbacks(GuestLimits::default(), options.guests(), &cache, callbacks.clone())
+        let engine = Engine::with_callbacks(limits.guest.clone(), options.guests(), &cache, callbacks.clone())
             .map_err(|error| anyhow::anyhow!("the WebAssembly engine can not start: {error:#}"))?;
         let clock: Arc<dyn Clock> =
             if self.skippable_clock { Arc::new(SkippingClock::default()) } else { Arc::new(SystemClock) };

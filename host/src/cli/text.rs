@@ -24,6 +24,7 @@ pub struct Instance {
     #[serde(default)]
     pub history_events: Vec<Event>,
     pub parked: Option<String>,
+    pub stalled: Option<String>,
     pub parent_instance_id: Option<String>,
     #[serde(default)]
     pub generation: u64,
@@ -118,6 +119,7 @@ pub fn instance(instance: &Instance, history: bool) {
     fact("orchestrator", Some(&instance.name));
     fact("status", Some(&instance.runtime_status));
     fact("parked", instance.parked.as_deref());
+    fact("stalled", instance.stalled.as_deref());
     fact("parent", instance.parent_instance_id.as_deref());
     fact("generation", (instance.generation > 0).then(|| instance.generation.to_string()).as_deref());
     let waiting_for: Vec<String> = instance.waiting_for.iter().map(open).collect();

@@ -11,7 +11,7 @@ use super::generation::to_json;
 use super::once::Reused;
 use super::slot::{Inner, Slot, calls_back};
 use super::watchers::Taking;
-use crate::limits;
+use crate::limits::{self, Limit};
 use crate::store::{Change, InstanceKey, NewInstance, Once, StoreError, StoredMessage, partition_of};
 
 /// Learns when a write is durable.
@@ -75,6 +75,10 @@ pub enum StartError {
     Exists(String),
     #[error("the host has more to do than it can hold: try again when it has caught up")]
     Busy,
+    #[error(
+        "there are {most} instances of {name:?} that have not ended, and there may be no more: try again when some have"
+    )]
+    Enough { name: String, most: u64 },
     #[error(transparent)]
     Reused(#[from] Reused),
     #[error(transparent)]
@@ -195,15 +199,22 @@ impl Dispatcher {
             created: self.clock.now(),
         };
         let lease = self.leases[number as usize];
-        let slot = Arc::new(Slot::of(&instance.clone().begun(self.ids.next()?), lease, self.backlog.clone()));
-        if slot.lock().inbox.is_full() {
+        let slot = Arc::new(Slot::of(&instance.clone().begun(self.ids.next()?), lease, self.shares.of(&instance.name)));
+        if let Some(limit) = slot.lock().inbox.full() {
+            self.metrics().hit(limit);
             return Err(StartError::Busy);
+        }
+        if slot.share.has_enough_instances() {
+            self.metrics().hit(Limit::Instances);
+            return Err(StartError::Enough { name: instance.name, most: self.limits.orchestrator_instances });
         }
         let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
         partition.slots.insert(slot.id.clone(), slot.clone());
         let mut inner = slot.lock();
         drop(partition);
         let once = once.clone();
+        slot.share.instance_began();
+        self.metrics().instances_started.inc();
         let create = |message| Change::Create { instance, replaces, message, sent, once };
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
     }
@@ -283,7 +294,8 @@ impl Dispatcher {
                 false => Delivery::Ended,
             });
         }
-        if inner.inbox.is_full() && !body.is_urgent() {
+        if let Some(limit) = inner.inbox.full().filter(|_| !body.is_urgent()) {
+            self.metrics().hit(limit);
             return Err(RaiseError::Busy(inner.inbox.len()));
         }
         let message = self.message(body.clone())?;
@@ -310,6 +322,11 @@ impl Dispatcher {
     ) -> Durable {
         let body = to_json(&message.body);
         let (seq, at, bytes) = (message.seq, message.at, body.len());
+        self.metrics().messages_accepted.inc();
+        if inner.abandoned > 0 && message.body.is_urgent() {
+            // What ends it does not wait until it is tried again.
+            slot.retry.notify_one();
+        }
         let called_back = inner.reads_nothing() && calls_back(&message.body);
         if called_back || matches!(message.body, MessageBody::Rewound(_)) {
             // From here on messages are read again, those that were left in the store first.

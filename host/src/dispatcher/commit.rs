@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use fermata_replay::{RuntimeStatus, Timestamp, Turn};
+use fermata_replay::{RuntimeStatus, Step, Timestamp, Turn};
 
 use super::Dispatcher;
 use super::generation::to_json;
+use super::share::Share;
 use super::slot::{Inner, Slot};
 use super::view::{InstanceView, Shown};
 use crate::engine::{Guest, Line};
+use crate::limits::Limit;
 use crate::store::{
     Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
 };
@@ -34,6 +36,7 @@ impl Dispatcher {
         shown: impl FnOnce() -> Option<Shown>,
         follow: impl FnOnce(&mut Inner, &mut Turn) -> Option<NewGeneration>,
     ) -> bool {
+        self.warn_of_size(slot, &turn);
         // Before the lock is taken: it takes time.
         let steps = (turn.next.is_none() && !turn.steps.is_empty())
             .then(|| serde_json::to_string(&turn.steps).expect("steps are JSON"));
@@ -68,6 +71,13 @@ impl Dispatcher {
         let record = record(turn, steps, outgoing, generation, inner.version, now);
         inner.version += 1;
         inner.abandoned = 0;
+        self.set_stalled(&mut inner, None);
+        match (inner.counts, !record.status.is_final()) {
+            (true, false) => slot.share.instance_ended(),
+            (false, true) => slot.share.instance_began(),
+            _ => {}
+        }
+        inner.counts = !record.status.is_final();
         inner.due = record.due;
         inner.status = record.status;
         inner.suspending.take_if(|seq| record.consumed.contains(seq));
@@ -86,6 +96,24 @@ impl Dispatcher {
         true
     }
 
+    /// Says that a history has become large, in the turn in which it has; and counts those that have become too large.
+    fn warn_of_size(&self, slot: &Slot, turn: &Turn) {
+        if turn.steps.iter().any(Step::ends_for_its_size) {
+            self.metrics().hit(Limit::History);
+        }
+        let limits = self.engine.limits();
+        let (events, bytes) = (limits.history_warn_events, limits.history_warn_bytes);
+        let (before, now) = (turn.history_before, turn.history);
+        if before.events < events && now.events >= events || before.bytes < bytes && now.bytes >= bytes {
+            tracing::warn!(
+                instance = &*slot.id,
+                "its history has {} events and {} bytes: one that goes on for long should use continue-as-new",
+                now.events,
+                now.bytes
+            );
+        }
+    }
+
     /// A suspended instance reads nothing: what it was sent waits in the store; unless something there calls it back.
     fn leave_messages(&self, inner: &mut Inner) {
         if inner.inbox.has_call_back() {
@@ -100,6 +128,7 @@ impl Dispatcher {
 struct After {
     /// The execution that the turn belongs to.
     execution: Arc<str>,
+    share: Arc<Share>,
     due: Option<Timestamp>,
     log: Vec<Line>,
     give_up: GiveUp,
@@ -144,14 +173,29 @@ impl After {
             _ => (perform.collect(), GiveUp::Tasks(turn.settled.clone())),
         };
         let (execution, due) = (inner.execution.clone(), turn.due);
-        After { execution, due, log, give_up, perform, send: send.collect(), taken: Vec::new(), shown: None }
+        let share = slot.share.clone();
+        After { execution, share, due, log, give_up, perform, send: send.collect(), taken: Vec::new(), shown: None }
     }
 
     fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
         if let Some(due) = self.due {
             dispatcher.timers.note(due, key, id);
         }
-        self.log.into_iter().for_each(|line| line.write(id, &self.execution));
+        for line in self.log {
+            let (may_log, dropped) = self.share.may_log(line.text().len());
+            if dropped > 0 {
+                tracing::warn!(
+                    instance = &**id,
+                    "{dropped} lines of log of its orchestrator were dropped: too many in a second"
+                );
+            }
+            if may_log {
+                line.write(id, &self.execution);
+            } else {
+                dispatcher.metrics().log_lines_dropped.inc();
+                dispatcher.metrics().hit(Limit::LogRate);
+            }
+        }
         match self.give_up {
             GiveUp::Tasks(tasks) => tasks.into_iter().for_each(|task| dispatcher.give_up(key, Some(task))),
             GiveUp::All => dispatcher.give_up(key, None),

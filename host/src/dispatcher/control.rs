@@ -91,7 +91,7 @@ impl Dispatcher {
                     Err(Some(ControlError::Gone { id: id.to_owned(), status }))
                 } else if let Some(needs) = wrong(status) {
                     Err(Some(ControlError::WrongState { id: id.to_owned(), status, parked, needs }))
-                } else if inner.inbox.is_full() && !body.is_urgent() {
+                } else if inner.inbox.full().is_some() && !body.is_urgent() {
                     Err(Some(ControlError::Busy))
                 } else {
                     let message = self.message(body.clone())?;
@@ -118,13 +118,17 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Has a parked instance try again, with the same module. Durable on return.
+    /// Has a parked instance try again, with the same module, or a stalled one now. Durable on return.
     pub async fn unpark(self: &Arc<Self>, id: &str) -> Result<(), ControlError> {
         let slot = self.at_rest(id).await?.ok_or_else(|| ControlError::NotFound(id.to_owned()))?;
         let durable = {
             let mut inner = slot.lock();
+            if inner.stalled.is_some() {
+                slot.retry.notify_one();
+                return Ok(());
+            }
             if !inner.parked || !inner.is_trusted() {
-                let (status, needs) = (inner.status, "only a parked one can be unparked");
+                let (status, needs) = (inner.status, "only one that is parked or stalled can be unparked");
                 drop(inner);
                 self.forget_if_idle(&slot);
                 return Err(ControlError::WrongState { id: id.to_owned(), status, parked: false, needs });
@@ -175,6 +179,10 @@ impl Dispatcher {
                     let (sender, removed) = tokio::sync::oneshot::channel();
                     self.submit(&slot, &mut inner, Change::Remove, move |outcome| drop(sender.send(outcome)));
                     inner.removed = true;
+                    self.set_stalled(&mut inner, None);
+                    if std::mem::take(&mut inner.counts) {
+                        slot.share.instance_ended();
+                    }
                     inner.inbox.take();
                     inner.pending = false;
                     Some((removed, self.take_body(&slot, &mut inner, Body::Cold)))

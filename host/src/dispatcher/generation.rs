@@ -22,6 +22,7 @@ impl Dispatcher {
             parent,
             generation: 0,
             carried: Vec::new(),
+            limits: self.engine.limits().execution,
         })
     }
 
@@ -48,6 +49,7 @@ impl Dispatcher {
             parent: old.parent,
             generation: old.generation + 1,
             carried: next.carried,
+            limits: self.engine.limits().execution,
         };
         inner.execution = start.execution.as_str().into();
         inner.module = Arc::from(module.as_str());

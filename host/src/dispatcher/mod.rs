@@ -2,7 +2,7 @@
 //!
 //! - [`admission`]: messages come in, in order, each durable before it is answered; [`once`]: requests that take effect once
 //! - [`slot`]: what is in memory of an instance that has something to do
-//! - [`run_queue`]: instances that wait for a thread
+//! - [`run_queue`]: instances that wait for a thread; [`share`]: what those of one orchestrator take of the host
 //! - [`turn`]: one instance taken through its messages; [`commit`]: what that makes true; [`generation`]: what its next execution begins with
 //! - [`timers`]: instances whose deadline passes
 //! - [`outbox`]: messages from one instance to another, once each
@@ -10,6 +10,7 @@
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
 //! - [`registry`]: which module is active for which name
+//! - [`figures`]: how much there is of everything
 //! - [`simulator`]: all of it without threads and without chance
 //! - [`view`]: what an instance shows; [`watchers`]: who waits for a change of it
 //!
@@ -19,6 +20,7 @@ mod activities;
 mod admission;
 mod commit;
 mod control;
+mod figures;
 mod generation;
 mod ids;
 mod migrate;
@@ -28,6 +30,7 @@ mod registry;
 mod residency;
 mod retention;
 mod run_queue;
+mod share;
 mod simulator;
 mod slot;
 mod timers;
@@ -37,9 +40,10 @@ mod watchers;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fermata_replay::MessageBody;
 
@@ -56,6 +60,7 @@ pub use watchers::{Taken, Taking, Watch};
 
 use crate::clock::Clock;
 use crate::engine::{BadModule, Engine};
+use crate::limits::HostLimits;
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
@@ -64,7 +69,8 @@ use outbox::Outbox;
 use registry::Registry;
 use residency::Residents;
 use run_queue::RunQueue;
-use slot::{Backlog, Body, Inner, Slot};
+use share::Shares;
+use slot::{Body, Inner, Slot};
 use timers::Timers;
 use watchers::Watchers;
 
@@ -84,8 +90,11 @@ pub struct Dispatcher {
     registry: Registry,
     /// Held while a module is deployed: what the registry is told last must be what is stored last.
     deploying: tokio::sync::Mutex<()>,
-    queue: RunQueue,
-    backlog: Backlog,
+    queue: Arc<RunQueue>,
+    shares: Shares,
+    limits: HostLimits,
+    /// Instances that are stalled.
+    stalled: AtomicI64,
     residents: Residents,
     timers: Timers,
     outbox: Outbox,
@@ -117,6 +126,7 @@ pub struct Options {
     /// Who serves which activity.
     pub services: Services,
     pub retention: Retention,
+    pub limits: HostLimits,
     /// In the place of threads and chance.
     pub simulator: Option<Arc<dyn Simulator>>,
 }
@@ -130,6 +140,7 @@ impl Default for Options {
             activities: 16 * cores,
             services: Services::default(),
             retention: Retention::default(),
+            limits: HostLimits::default(),
             simulator: None,
         }
     }
@@ -144,7 +155,8 @@ impl Options {
 
     /// How many of these are not resident: they run, are about to, or are over the budget for a moment.
     fn guests_beside_residents(&self) -> u32 {
-        self.residency.guests() / 32 + 2 * self.workers as u32 + self.activities as u32 + 128
+        let interrupted = self.limits.interrupted_guests as u32;
+        self.residency.guests() / 32 + 2 * self.workers as u32 + self.activities as u32 + interrupted + 128
     }
 }
 
@@ -177,8 +189,10 @@ impl Dispatcher {
             partitions: (0..store::PARTITIONS).map(|_| Mutex::default()).collect(),
             registry: Registry::default(),
             deploying: tokio::sync::Mutex::default(),
-            queue: RunQueue::default(),
-            backlog: Backlog::default(),
+            queue: Arc::new(RunQueue::new(options.limits.interrupted_guests)),
+            shares: Shares::new(options.limits.clone()),
+            limits: options.limits.clone(),
+            stalled: AtomicI64::new(0),
             residents: Residents::new(
                 options.residency,
                 engine.memories_of_residents(options.guests_beside_residents()),
@@ -198,6 +212,7 @@ impl Dispatcher {
             leases,
         });
         dispatcher.registry.replace(dispatcher.store.modules().await?);
+        dispatcher.count_instances().await?;
         match &options.simulator {
             Some(simulator) => simulator.begins(&dispatcher),
             None => dispatcher.start_workers(options.workers),
@@ -261,19 +276,9 @@ impl Dispatcher {
         self.clock.now()
     }
 
-    /// How many instances are in memory: those that have something to do, and those whose guest is resident.
-    pub fn in_memory(&self) -> usize {
-        self.partitions.iter().map(|partition| lock(partition).slots.len()).sum()
-    }
-
     /// Moves the clock forward, where it can be moved; false where it can not.
     pub fn skip(&self, span: fermata_replay::Span) -> bool {
         self.clock.skip(span)
-    }
-
-    /// How many guests are resident.
-    pub fn resident(&self) -> usize {
-        self.residents.count()
     }
 
     /// Ends the turns under way, waits until they are durable, and gives the partitions back. Nothing may be admitted any more.
@@ -308,8 +313,8 @@ impl Dispatcher {
             let run = move || {
                 let asleep = asleep();
                 let _runtime = asleep.enter();
-                while let Some(slot) = dispatcher.queue.pop() {
-                    if catch_unwind(AssertUnwindSafe(|| dispatcher.turn(&slot))).is_err() {
+                while let Some((slot, place)) = dispatcher.queue.pop() {
+                    if catch_unwind(AssertUnwindSafe(|| dispatcher.turn(&slot, place))).is_err() {
                         dispatcher.abandon(&slot, "the host panicked while it ran");
                     }
                 }
@@ -379,7 +384,8 @@ impl Dispatcher {
             let Some(instance) = self.store.find(id).await? else { return Ok(None) };
             let mut found = self.partition(partition);
             if found.departures == departures && !found.slots.contains_key(id) {
-                let slot = Arc::new(Slot::of(&instance, self.leases[partition as usize], self.backlog.clone()));
+                let slot =
+                    Arc::new(Slot::of(&instance, self.leases[partition as usize], self.shares.of(&instance.name)));
                 found.slots.insert(slot.id.clone(), slot.clone());
                 return Ok(Some(slot));
             }
@@ -394,7 +400,10 @@ impl Dispatcher {
     fn schedule(&self, slot: &Arc<Slot>, inner: &mut Inner) {
         if !inner.scheduled && !inner.parked && !inner.must_wait() && inner.is_trusted() {
             inner.scheduled = true;
-            self.queue.push(slot.clone());
+            match inner.slow || slot.share.is_slow() {
+                true => self.queue.push_aside(slot.clone()),
+                false => self.queue.push(slot.clone()),
+            }
         }
     }
 
@@ -407,7 +416,9 @@ impl Dispatcher {
         then: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         let is_turn = matches!(change, Change::Turn(_));
+        let is_creation = matches!(change, Change::Create { .. });
         let is_shown = !matches!(change, Change::Accept { .. } | Change::Discard { .. });
+        let begun = Instant::now();
         inner.write_submitted(is_turn);
         let write = Write { lease: slot.lease, key: slot.key, change };
         let (dispatcher, slot) = (self.clone(), slot.clone());
@@ -416,6 +427,16 @@ impl Dispatcher {
             // A store that is lost may answer from within `submit`, where the slot is locked.
             let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));
             let end = move || {
+                let metrics = dispatcher.metrics();
+                match outcome.is_ok() {
+                    true if is_turn => {
+                        metrics.turns.inc();
+                        metrics.commit_seconds.observe(begun.elapsed());
+                    }
+                    false if is_turn => drop(metrics.turns_failed.inc()),
+                    false if is_creation => slot.share.instance_ended(),
+                    _ => {}
+                }
                 dispatcher.write_ended(&slot, is_turn, outcome.as_ref().err());
                 dispatcher.meanwhile();
                 let has_changed = is_shown && outcome.is_ok();
@@ -455,6 +476,7 @@ impl Dispatcher {
         }
         inner.inbox.take();
         inner.pending = false;
+        self.set_stalled(inner, None);
         self.take_body(slot, inner, Body::Cold)
     }
 

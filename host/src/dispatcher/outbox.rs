@@ -160,6 +160,7 @@ impl Dispatcher {
             StartError::Exists(_) | StartError::BadId(_) | StartError::NotFound(_) | StartError::Reused(_) => {
                 kind::CONFLICT
             }
+            StartError::Enough { .. } => kind::LIMIT,
             StartError::Busy => return Err(StoreError::Io(refused.to_string().into())),
             StartError::Store(error) => return Err(error.clone()),
         };

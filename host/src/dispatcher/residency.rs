@@ -128,11 +128,15 @@ impl Residents {
 
     /// Notes the guest of so many memories that this slot was given this stamp for as the one used last. Returns the slots whose guests are to
     /// go, with the stamp that must still hold.
-    pub fn evict(&self, slot: &Arc<Slot>, stamp: u64, memories: usize) -> Vec<(u64, Arc<Slot>)> {
+    /// `is_short`: the process has as much memory as it may, and one more goes for each that comes.
+    pub fn evict(&self, slot: &Arc<Slot>, stamp: u64, memories: usize, is_short: bool) -> Vec<(u64, Arc<Slot>)> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(Entry { stamp, memories, slot: slot.clone() });
         let mut over = Vec::new();
         let mut surplus = self.count.load(Ordering::Relaxed).saturating_sub(self.budget);
+        if is_short {
+            surplus = surplus.max(2);
+        }
         let mut surplus_memories = self.memories.load(Ordering::Relaxed).saturating_sub(self.memory_budget);
         while surplus > 0 || surplus_memories > 0 {
             let Some(entry) = queue.pop_front() else { break };

@@ -34,7 +34,7 @@ impl Dispatcher {
         let Some(slot) = self.queue.take(choose) else { return false };
         let asleep = asleep();
         let _runtime = asleep.enter();
-        self.turn(&slot);
+        self.turn(&slot, None);
         true
     }
 

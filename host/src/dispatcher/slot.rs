@@ -2,14 +2,16 @@
 //! instance has no slot, and costs nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fermata_replay::{Message, MessageBody, RuntimeStatus, Timestamp};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
+use super::run_queue::Place;
+use super::share::Share;
 use crate::engine::Guest;
-use crate::limits;
+use crate::limits::{self, Limit};
 use crate::store::{Instance, InstanceKey, Lease, StoreError};
 
 pub struct Slot {
@@ -19,6 +21,9 @@ pub struct Slot {
     pub created: Timestamp,
     /// When the resident guest blocked, by the residency's count; 0 while there is none.
     pub stamp: AtomicU64,
+    pub share: Arc<Share>,
+    /// Has a step that was given up be tried again at once.
+    pub retry: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -54,6 +59,12 @@ pub struct Inner {
     pub gone: bool,
     /// How often in a row the host gave up on a step.
     pub abandoned: u32,
+    /// Why, where that has been so often that it is tried rarely.
+    pub stalled: Option<Arc<str>>,
+    /// Its guest took long when there was no room for another one in the middle of a step.
+    pub slow: bool,
+    /// It counts among the instances that have not ended.
+    pub counts: bool,
     /// Writes of every kind that were submitted, and how many of them have ended. They end in the order of their submission.
     writes_submitted: u64,
     writes_ended: u64,
@@ -65,24 +76,31 @@ pub enum Body {
     /// To be loaded from the store.
     Cold,
     Resident(Box<Guest>),
+    /// In the middle of a step.
+    Interrupted(Running),
     /// A worker has it.
     Running,
+}
+
+/// A guest at work.
+pub struct Running {
+    pub guest: Box<Guest>,
+    /// Deadlines up to here have passed.
+    pub now: Timestamp,
+    /// Its place among those that were stopped in the middle of a step.
+    pub place: Option<Place>,
 }
 
 /// Messages that were admitted and not yet applied. Complete from the oldest here on; older ones may be in the store.
 pub struct Inbox {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
-    backlog: Backlog,
+    share: Arc<Share>,
 }
 
-/// How many bytes of messages wait in memory, of all instances.
-#[derive(Clone, Default)]
-pub struct Backlog(Arc<AtomicUsize>);
-
 impl Inbox {
-    fn new(backlog: Backlog) -> Inbox {
-        Inbox { messages: VecDeque::new(), bytes: 0, backlog }
+    fn new(share: Arc<Share>) -> Inbox {
+        Inbox { messages: VecDeque::new(), bytes: 0, share }
     }
 
     /// `bytes`: the length of its text.
@@ -90,14 +108,14 @@ impl Inbox {
         let bytes = bytes + limits::MESSAGE_OVERHEAD_BYTES;
         self.messages.push_back((message, bytes));
         self.bytes += bytes;
-        self.backlog.0.fetch_add(bytes, Ordering::Relaxed);
+        self.share.add_unread(bytes);
     }
 
     /// Puts messages before those there are.
     pub fn prepend(&mut self, messages: Vec<Message>) {
         let bytes = messages.len() * limits::MESSAGE_OVERHEAD_BYTES;
         self.bytes += bytes;
-        self.backlog.0.fetch_add(bytes, Ordering::Relaxed);
+        self.share.add_unread(bytes);
         for message in messages.into_iter().rev() {
             self.messages.push_front((message, limits::MESSAGE_OVERHEAD_BYTES));
         }
@@ -109,7 +127,7 @@ impl Inbox {
     }
 
     pub fn take(&mut self) -> Vec<Message> {
-        self.backlog.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        self.share.remove_unread(std::mem::take(&mut self.bytes));
         self.messages.drain(..).map(|(message, _)| message).collect()
     }
 
@@ -121,11 +139,16 @@ impl Inbox {
         self.messages.is_empty()
     }
 
-    /// Whether this instance, or the host, has as much to do as memory may hold.
-    pub fn is_full(&self) -> bool {
-        self.messages.len() >= limits::INBOX_MESSAGES
-            || self.bytes >= limits::INBOX_BYTES
-            || self.backlog.0.load(Ordering::Relaxed) >= limits::BACKLOG_BYTES
+    /// The bound that another message would pass: this instance, its orchestrator, or the host has as much to do as memory may hold.
+    pub fn full(&self) -> Option<Limit> {
+        let limits = &self.share.limits;
+        let is_full = self.messages.len() >= limits.inbox_messages || self.bytes >= limits.inbox_bytes;
+        if is_full { Some(Limit::Inbox) } else { self.share.full() }
+    }
+
+    /// Whether a message is there that goes before all others, and before what the guest is doing.
+    pub fn has_urgent(&self) -> bool {
+        self.messages.iter().any(|(message, _)| message.body.is_urgent())
     }
 
     /// Whether everything there is about the instance is here.
@@ -147,15 +170,17 @@ impl Drop for Inbox {
 
 impl Slot {
     /// The slot of a stored instance.
-    pub fn of(instance: &Instance, lease: Lease, backlog: Backlog) -> Slot {
+    pub fn of(instance: &Instance, lease: Lease, share: Arc<Share>) -> Slot {
         Slot {
             id: instance.id.as_str().into(),
             key: instance.key,
             lease,
             created: instance.created,
             stamp: AtomicU64::new(0),
+            share: share.clone(),
+            retry: Notify::new(),
             inner: Mutex::new(Inner {
-                inbox: Inbox::new(backlog),
+                inbox: Inbox::new(share),
                 body: Body::Cold,
                 scheduled: false,
                 pending: false,
@@ -172,6 +197,9 @@ impl Slot {
                 removed: false,
                 gone: false,
                 abandoned: 0,
+                stalled: None,
+                slow: false,
+                counts: !instance.status.is_final(),
                 writes_submitted: 0,
                 writes_ended: 0,
                 waiting: VecDeque::new(),
@@ -301,7 +329,9 @@ impl Inner {
 mod tests {
     use fermata_replay::Payload;
 
+    use super::super::share::Shares;
     use super::*;
+    use crate::limits::HostLimits;
 
     fn event() -> Message {
         let body = MessageBody::EventRaised { name: "go".into(), input: Payload::null() };
@@ -310,16 +340,17 @@ mod tests {
 
     #[test]
     fn what_one_instance_holds_up_counts_for_all() {
-        let backlog = Backlog::default();
-        let (mut crowded, other) = (Inbox::new(backlog.clone()), Inbox::new(backlog.clone()));
-        crowded.push(event(), limits::INBOX_BYTES);
-        assert!(crowded.is_full() && !other.is_full(), "an instance has a bound of its own");
-        crowded.push(event(), limits::BACKLOG_BYTES);
-        assert!(other.is_full(), "and the host has one");
+        let limits = HostLimits { inbox_bytes: 5_000, orchestrator_inbox_bytes: 9_000, ..HostLimits::default() };
+        let shares = Shares::new(limits);
+        let (mut crowded, other) = (Inbox::new(shares.of("A")), Inbox::new(shares.of("A")));
+        crowded.push(event(), 5_000);
+        assert_eq!((crowded.full(), other.full()), (Some(Limit::Inbox), None), "an instance has a bound of its own");
+        crowded.push(event(), 5_000);
+        assert_eq!(other.full(), Some(Limit::OrchestratorInbox), "and its orchestrator has one");
         crowded.take();
-        assert!(!crowded.is_full() && !other.is_full());
-        crowded.push(event(), limits::BACKLOG_BYTES);
+        assert_eq!((crowded.full(), other.full()), (None, None));
+        crowded.push(event(), 9_000);
         drop(crowded);
-        assert!(!other.is_full(), "what is dropped is counted no more");
+        assert_eq!(other.full(), None, "what is dropped is counted no more");
     }
 }

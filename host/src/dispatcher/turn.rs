@@ -7,8 +7,10 @@ use std::time::Duration;
 use fermata_replay::{End as Ending, Execution, Message, MessageBody, State, Step, Timestamp, Turn, rewind};
 
 use super::Dispatcher;
-use super::slot::{Body, Slot};
+use super::run_queue::Place;
+use super::slot::{Body, Running, Slot};
 use crate::engine::{BadModule, End, Guest, Module, Progress};
+use crate::limits::Limit;
 use crate::store::{Change, Loaded, StoreError};
 
 /// What a slot's instance needs to go on.
@@ -41,35 +43,54 @@ impl Lifeless {
 }
 
 impl Dispatcher {
-    /// Runs a scheduled slot until it has no message left.
-    pub(super) fn turn(self: &Arc<Self>, slot: &Arc<Slot>) {
+    /// Runs a scheduled slot until it has no message left, or others have waited for long. `place`: the place that its guest has, should it be stopped in
+    /// the middle of a step.
+    pub(super) fn turn(self: &Arc<Self>, slot: &Arc<Slot>, place: Option<Place>) {
         let (body, messages, now) = {
             let mut inner = slot.lock();
             if !inner.is_trusted() {
                 return;
             }
-            inner.pending = false;
+            let is_urgent = inner.inbox.has_urgent();
             let body = self.take_body(slot, &mut inner, Body::Running);
+            if let Body::Interrupted(running) = body {
+                drop(inner);
+                return self.go_on_in_step(slot, running, is_urgent);
+            }
+            inner.pending = false;
             let is_resident = matches!(body, Body::Resident(_));
             // The time is taken with the messages: none that comes later was accepted before it.
             (body, if is_resident { inner.inbox.take() } else { Vec::new() }, self.clock.now())
         };
-        self.go_on(slot, body, messages, now);
+        self.go_on(slot, body, messages, now, place);
     }
 
     /// Takes an instance on from where it is; `messages` are those at hand.
-    fn go_on(self: &Arc<Self>, slot: &Arc<Slot>, body: Body, messages: Vec<Message>, now: Timestamp) {
+    fn go_on(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        body: Body,
+        messages: Vec<Message>,
+        now: Timestamp,
+        place: Option<Place>,
+    ) {
         let life = match body {
             // A guest of the module that it is moved away from runs no further.
             Body::Resident(guest) if messages.iter().any(migrates) => {
                 drop(guest);
                 self.bring_to_life(slot, messages)
             }
-            Body::Resident(guest) => return self.run(slot, guest, messages, now),
-            Body::Cold | Body::Running => self.bring_to_life(slot, messages),
+            Body::Resident(mut guest) => {
+                let progress = self.let_run(&mut guest, messages, now);
+                return self.run(slot, Running { guest, now, place }, progress);
+            }
+            Body::Cold | Body::Running | Body::Interrupted(..) => self.bring_to_life(slot, messages),
         };
         match life {
-            Ok(Life::Guest(guest, now)) => self.run(slot, guest, Vec::new(), now),
+            Ok(Life::Guest(mut guest, now)) => {
+                let progress = self.let_run(&mut guest, Vec::new(), now);
+                self.run(slot, Running { guest, now, place }, progress)
+            }
             Ok(Life::Absorbed(turn)) => {
                 self.commit(slot, *turn);
                 self.put_back(slot, None);
@@ -84,11 +105,33 @@ impl Dispatcher {
         }
     }
 
-    fn run(self: &Arc<Self>, slot: &Arc<Slot>, mut guest: Box<Guest>, mut messages: Vec<Message>, mut now: Timestamp) {
+    /// Lets a guest go on with messages: for a while, but where no time passes until it blocks or ends.
+    fn let_run(&self, guest: &mut Guest, messages: Vec<Message>, now: Timestamp) -> Option<Progress> {
+        let progress = match &self.simulator {
+            Some(_) => Some(guest.resume(messages, now)),
+            None => guest.resume_for_a_while(messages, now),
+        };
+        self.meanwhile();
+        progress
+    }
+
+    /// Lets a guest go on in the middle of a step; but not one that is to be ended, or moved.
+    fn go_on_in_step(self: &Arc<Self>, slot: &Arc<Slot>, mut running: Running, is_urgent: bool) {
+        if is_urgent {
+            drop(running);
+            return self.try_again(slot, None);
+        }
+        let progress = running.guest.go_on();
+        self.run(slot, running, progress);
+    }
+
+    /// Goes on from where a guest has come to; none: it is in the middle of a step.
+    fn run(self: &Arc<Self>, slot: &Arc<Slot>, running: Running, mut progress: Option<Progress>) {
+        let Running { mut guest, mut now, mut place } = running;
         loop {
-            let progress = guest.resume(messages, now);
-            self.meanwhile();
-            match progress {
+            let Some(reached) = progress else { return self.interrupt(slot, Running { guest, now, place }) };
+            place = None;
+            match reached {
                 Progress::Blocked => {
                     match guest.take_turn() {
                         Some(turn) => {
@@ -100,16 +143,18 @@ impl Dispatcher {
                     if is_suspended {
                         return self.put_back(slot, None);
                     }
+                    let messages;
                     (messages, now) = {
                         let mut inner = slot.lock();
                         (inner.inbox.take(), self.clock.now())
                     };
                     if messages.iter().any(migrates) {
-                        return self.go_on(slot, Body::Resident(guest), messages, now);
+                        return self.go_on(slot, Body::Resident(guest), messages, now, None);
                     }
                     if messages.is_empty() && due.is_none_or(|due| due > now) {
                         return self.put_back(slot, Some(guest));
                     }
+                    progress = self.let_run(&mut guest, messages, now);
                 }
                 Progress::Ended(End::Recorded) => return self.end(slot, guest),
                 Progress::Ended(End::Mismatch(mismatch)) => {
@@ -126,6 +171,26 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    /// Lets others run before a guest that is in the middle of a step. Where too many are, it begins the step anew when there is room.
+    fn interrupt(self: &Arc<Self>, slot: &Arc<Slot>, mut running: Running) {
+        running.place = running.place.take().or_else(|| self.queue.place(&slot.share));
+        if running.place.is_none() {
+            self.metrics().hit(Limit::Interrupted);
+            drop(running);
+            slot.lock().slow = true;
+            return self.try_again(slot, None);
+        }
+        let mut inner = slot.lock();
+        if inner.is_trusted() {
+            inner.body = Body::Interrupted(running);
+            drop(inner);
+            return self.queue.push_interrupted(slot.clone());
+        }
+        drop(inner);
+        drop(running);
+        self.put_back(slot, None);
     }
 
     /// Commits the last turn of an execution. Messages that were admitted while it ended stay visible in its history; or they are
@@ -266,9 +331,10 @@ impl Dispatcher {
         let (kept, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = false;
+            inner.slow = false;
             inner.body = Body::Cold;
             match guest {
-                Some(guest) if inner.is_trusted() && self.residents.keeps_any() => {
+                Some(guest) if inner.is_trusted() && self.may_stay(&guest) => {
                     let memories = guest.memories();
                     inner.body = Body::Resident(guest);
                     (Some((self.residents.keep(slot, memories), memories)), None)
@@ -290,8 +356,17 @@ impl Dispatcher {
         }
     }
 
+    /// Whether a blocked guest may stay in memory.
+    fn may_stay(&self, guest: &Guest) -> bool {
+        let is_too_much = guest.is_large() && self.engine.is_short_of_memory();
+        if is_too_much {
+            self.metrics().hit(Limit::ProcessMemory);
+        }
+        self.residents.keeps_any() && !is_too_much
+    }
+
     fn evict(self: &Arc<Self>, slot: &Arc<Slot>, stamp: u64, memories: usize) {
-        for (stamp, victim) in self.residents.evict(slot, stamp, memories) {
+        for (stamp, victim) in self.residents.evict(slot, stamp, memories, self.engine.is_short_of_memory()) {
             let guest = {
                 let mut inner = victim.lock();
                 let current = victim.stamp.load(std::sync::atomic::Ordering::Acquire) == stamp;
@@ -301,6 +376,7 @@ impl Dispatcher {
                 }
                 self.take_body(&victim, &mut inner, Body::Cold)
             };
+            self.metrics().guests_evicted.inc();
             drop(guest);
             self.forget_if_idle(&victim);
         }
@@ -312,6 +388,7 @@ impl Dispatcher {
         let mut inner = slot.lock();
         inner.scheduled = false;
         inner.body = Body::Cold;
+        self.set_stalled(&mut inner, None);
         // What came too late for this try, and is read all the same.
         let is_called_back = inner.inbox.has_call_back();
         // Every message has been submitted to the store, where it stays.
@@ -325,23 +402,46 @@ impl Dispatcher {
         }
     }
 
-    /// Gives a step up, to be tried again later from what is stored.
+    /// Gives a step up, to be tried again later from what is stored. After some tries the instance counts as stalled, and is tried rarely.
     pub(super) fn abandon(self: &Arc<Self>, slot: &Arc<Slot>, reason: &str) {
-        let (attempts, settled, dropped) = {
+        self.metrics().steps_abandoned.inc();
+        let (attempts, is_stalled) = {
+            let mut inner = slot.lock();
+            inner.abandoned += 1;
+            let is_stalled = inner.abandoned >= self.limits.attempts_before_stalled;
+            if is_stalled && inner.is_trusted() {
+                if inner.stalled.is_none() {
+                    self.metrics().hit(Limit::Stalled);
+                }
+                self.set_stalled(&mut inner, Some(reason.into()));
+            }
+            (inner.abandoned, is_stalled)
+        };
+        let delay = match is_stalled {
+            true => self.limits.stalled_pause,
+            false => Duration::from_millis(500 << attempts.min(7)),
+        };
+        let stalled = if is_stalled { ", as it is stalled: `fermata unpark` has it tried now" } else { "" };
+        tracing::warn!(instance = &*slot.id, attempts, "the step is tried again in {delay:?}{stalled}: {reason}");
+        self.try_again(slot, Some(delay));
+    }
+
+    /// Has an instance begin anew from what is stored: when the store has all that was given up, and after a time, unless it is called for before.
+    fn try_again(self: &Arc<Self>, slot: &Arc<Slot>, delay: Option<Duration>) {
+        let (settled, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = true;
             inner.pending = true;
-            inner.abandoned += 1;
-            (inner.abandoned, inner.settled(), self.take_body(slot, &mut inner, Body::Cold))
+            (inner.settled(), self.take_body(slot, &mut inner, Body::Cold))
         };
         drop(dropped);
-        let delay = Duration::from_millis(500 << attempts.min(7));
-        tracing::warn!(instance = &*slot.id, attempts, "the step is tried again in {delay:?}: {reason}");
         let (dispatcher, slot) = (self.clone(), slot.clone());
         self.runtime.spawn(async move {
             // The messages that were given up are in the store then: the next try loads them. Those that came since are in the inbox.
             let _ = settled.await;
-            dispatcher.clock.pause(delay).await;
+            if let Some(delay) = delay {
+                tokio::select! { biased; () = slot.retry.notified() => {}, () = dispatcher.clock.pause(delay) => {} }
+            }
             let mut inner = slot.lock();
             inner.scheduled = false;
             dispatcher.schedule(&slot, &mut inner);

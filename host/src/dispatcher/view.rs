@@ -1,5 +1,7 @@
 //! What an instance shows: read from durable state only, derived from history.
 
+use std::sync::Arc;
+
 use fermata_replay::{
     BufferedEvent, Decision, MessageBody, OpenTask, Payload, RuntimeStatus, Start, State, Step, Timestamp, Turn,
 };
@@ -32,6 +34,8 @@ pub struct InstanceView {
     pub custom_status: Option<Payload>,
     /// Why the instance is stopped until somebody does something about it.
     pub parked: Option<String>,
+    /// Why it is tried rarely: a step of it was given up again and again. Not durable.
+    pub stalled: Option<Arc<str>>,
     /// Only where history was asked for.
     pub history: Option<HistoryView>,
 }
@@ -88,6 +92,7 @@ impl Shown {
             output: turn.status.is_final().then(|| output_of(&turn.steps)).flatten(),
             custom_status: self.custom_status,
             parked: None,
+            stalled: None,
             history: None,
         }
     }
@@ -96,6 +101,14 @@ impl Shown {
 impl Dispatcher {
     /// What is durable of an instance; with its whole history if asked.
     pub async fn view(&self, id: &str, history: bool) -> Result<Option<InstanceView>, StoreError> {
+        let mut view = self.durable_view(id, history).await?;
+        if let Some(view) = &mut view {
+            view.stalled = self.stalled(id, view.key);
+        }
+        Ok(view)
+    }
+
+    async fn durable_view(&self, id: &str, history: bool) -> Result<Option<InstanceView>, StoreError> {
         if !history {
             return self.store.snapshot(id).await?.map(view).transpose();
         }
@@ -182,6 +195,7 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
         output,
         custom_status,
         parked,
+        stalled: None,
         history: None,
     })
 }

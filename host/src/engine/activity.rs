@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fermata_replay::{Failure, Outcome, Payload, kind};
+use fermata_replay::{Failure, Outcome, kind};
 use wasmtime::component::{ComponentType, Lower};
 
 use super::log::GuestLog;
 use super::wasi::real_clocks_and_randomness;
-use super::world::{Role, World, fault_of_host, store};
+use super::world::{Role, Usage, World, fault_of_host, passed, store};
 use super::{Engine, Module};
+use crate::limits::Limit;
 
 /// `activity-context` of the contract.
 #[derive(Clone, Debug, ComponentType, Lower)]
@@ -43,25 +44,30 @@ impl Engine {
             let message = format!("the module has no activity {:?}; it has: {}", call.name, module.activity_names());
             return Ok(Outcome::Failed(Failure::new(kind::NOT_FOUND, message).non_retryable()));
         }
+        self.metrics.activities_begun.inc();
         let _running = self.epoch.run();
-        let log = GuestLog::new(&call.instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
+        let log = GuestLog::new(&call.instance_id, &self.limits, &self.metrics);
+        let usage = Arc::default();
         let limit = call.timeout.map_or(self.limits.wall_time, |timeout| timeout.min(self.limits.wall_time));
-        let Ok(ended) = tokio::time::timeout(limit, self.attempt(module, &call, &log)).await else {
-            let kind = if limit < self.limits.wall_time { kind::TIMEOUT } else { kind::LIMIT };
+        let Ok(ended) = tokio::time::timeout(limit, self.attempt(module, &call, &log, &usage)).await else {
             let message = format!("the activity ran longer than {} s", limit.as_secs_f32());
-            return Ok(Outcome::Failed(Failure::new(kind, message)));
+            if limit < self.limits.wall_time {
+                return Ok(Outcome::Failed(Failure::new(kind::TIMEOUT, message)));
+            }
+            self.metrics.hit(Limit::WallTime);
+            return Ok(Outcome::Failed(Limit::WallTime.failure(message)));
         };
         Ok(match ended {
-            Ok(Ok(output)) => match Payload::parse(&output) {
-                Ok(output) => Outcome::Succeeded(output),
-                Err(error) => Outcome::Failed(Failure::new(kind::TRAP, format!("the activity's output is {error}"))),
-            },
-            Ok(Err(failure)) => Outcome::Failed(failure.into()),
+            Ok(returned) => super::guest::outcome("activity", returned, &self.limits.execution, &self.metrics),
             Err(error) => {
                 if let Some(reason) = fault_of_host(&error) {
                     return Err(reason);
                 }
                 tracing::warn!(target: "guest", instance = call.instance_id, activity = call.name, "the activity crashed: {}", super::guest::with_backtrace(&error));
+                if let Some((limit, failure)) = passed(&error, &usage, || log.last_error()) {
+                    self.metrics.hit(limit);
+                    return Ok(Outcome::Failed(Failure { details: super::guest::backtrace(&error), ..failure }));
+                }
                 // A panic is an `unreachable` after a line of log that says more.
                 let message = log.last_error().unwrap_or(error.root_cause().to_string());
                 let details = super::guest::backtrace(&error);
@@ -75,9 +81,18 @@ impl Engine {
         module: &Module,
         call: &ActivityCall,
         log: &GuestLog,
+        usage: &Arc<Usage>,
     ) -> wasmtime::Result<Result<String, super::host_calls::WitFailure>> {
         let wasi = real_clocks_and_randomness(log);
-        let world = World::new(self, Role::Activity, call.instance_id.as_str().into(), log.clone(), wasi);
+        let world = World::new(
+            self,
+            Role::Activity,
+            call.instance_id.as_str().into(),
+            log.clone(),
+            wasi,
+            self.limits.execution,
+        )
+        .counting(usage.clone());
         let mut store = store(self, world)?;
         // An activity's outcome is recorded whatever it is: wall time bounds it, not fuel.
         store.set_fuel(i64::MAX as u64)?;

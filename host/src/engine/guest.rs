@@ -13,8 +13,10 @@ use wasmtime::{AsContextMut, Store, Trap, WasmBacktrace};
 use super::host_calls::WitFailure;
 use super::log::{GuestLog, Line};
 use super::wasi::{StepClock, virtual_world};
-use super::world::{Created, Orchestrator, Role, Shared, Waits, World, fault_of_host, meter, store};
+use super::world::{Created, Orchestrator, Role, Shared, Usage, Waits, World, fault_of_host, meter, passed, store};
 use super::{Engine, Module};
+use crate::limits::{ExecutionLimits, Limit};
+use crate::metrics::Metrics;
 
 /// A running orchestrator. Dropping it runs none of the guest's code.
 pub struct Guest {
@@ -22,10 +24,12 @@ pub struct Guest {
     shared: Arc<Mutex<Shared>>,
     engine: Arc<Engine>,
     log: GuestLog,
+    usage: Arc<Usage>,
+    limits: ExecutionLimits,
     memories: usize,
 }
 
-type Returned = Result<String, WitFailure>;
+pub type Returned = Result<String, WitFailure>;
 
 /// Where a guest stands after it ran.
 #[derive(Debug)]
@@ -57,36 +61,34 @@ impl Engine {
         mut execution: Execution,
     ) -> Guest {
         let start = execution.begin().expect("an execution with a guest has been started");
-        let log = GuestLog::gathering(instance_id, self.limits.log_lines_per_step, self.limits.log_line_bytes);
-        let shared = Arc::new(Mutex::new(Shared { execution, waits: Waits::Nothing, stop: None, metered_step: 0 }));
-        let memories = module.memories();
-        let run = run(self.clone(), module.clone(), instance_id.into(), key, start, log.clone(), shared.clone());
-        Guest { run: Box::pin(run), shared, engine: self.clone(), log, memories }
+        let log = GuestLog::gathering(instance_id, &self.limits, &self.metrics);
+        let shared = Shared { execution, waits: Waits::Nothing, stop: None, metered_step: 0, turn_begins: true };
+        let shared = Arc::new(Mutex::new(shared));
+        let (memories, usage) = (module.memories(), Arc::<Usage>::default());
+        let world = {
+            let clock = StepClock::default();
+            let wasi = virtual_world(&seed_bytes(&start.seed), &clock, &log);
+            let role = Role::Orchestrator(Box::new(Orchestrator {
+                shared: shared.clone(),
+                key,
+                callbacks: self.callbacks.clone(),
+                clock,
+                guids: 0,
+                step_ticks: self.ticks(),
+                ticks_left: self.ticks(),
+                created: Created::default(),
+            }));
+            World::new(self, role, instance_id.into(), log.clone(), wasi, start.limits).counting(usage.clone())
+        };
+        self.metrics.guests_started.inc();
+        let limits = start.limits;
+        let run = run(self.clone(), module.clone(), start, world);
+        Guest { run: Box::pin(run), shared, engine: self.clone(), log, usage, limits, memories }
     }
 }
 
-async fn run(
-    engine: Arc<Engine>,
-    module: Arc<Module>,
-    instance_id: Arc<str>,
-    key: u64,
-    start: Start,
-    log: GuestLog,
-    shared: Arc<Mutex<Shared>>,
-) -> wasmtime::Result<Returned> {
-    let clock = StepClock::default();
-    let seed = seed_bytes(&start.seed);
-    let wasi = virtual_world(&seed, &clock, &log);
-    let role = Role::Orchestrator(Box::new(Orchestrator {
-        shared,
-        key,
-        callbacks: engine.callbacks.clone(),
-        clock,
-        guids: 0,
-        step_ticks: engine.ticks(),
-        created: Created::default(),
-    }));
-    let mut store: Store<World> = store(&engine, World::new(&engine, role, instance_id, log, wasi))?;
+async fn run(engine: Arc<Engine>, module: Arc<Module>, start: Start, world: World) -> wasmtime::Result<Returned> {
+    let mut store: Store<World> = store(&engine, world)?;
     meter(&mut store.as_context_mut())?;
     let (name, input) = (start.name.as_str(), start.input.as_str());
     module.run_orchestrator(&mut store, name, input).await
@@ -95,32 +97,60 @@ async fn run(
 impl Guest {
     /// Lets the guest run on with these messages, now that it is `now`, until it blocks or ends.
     pub fn resume(&mut self, messages: impl IntoIterator<Item = Message>, now: Timestamp) -> Progress {
+        let mut progress = self.resume_for_a_while(messages, now);
+        loop {
+            match progress {
+                Some(progress) => return progress,
+                None => progress = self.go_on(),
+            }
+        }
+    }
+
+    /// The same, for as long as others may have to wait; none where it then is in the middle of a step, and is to [go on](Guest::go_on).
+    pub fn resume_for_a_while(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+        now: Timestamp,
+    ) -> Option<Progress> {
         {
             let mut shared = self.shared();
             shared.execution.tick(now);
             messages.into_iter().for_each(|message| shared.execution.push(message));
-            shared.waits = Waits::Nothing;
+        }
+        self.go_on()
+    }
+
+    /// Lets one go on that is in the middle of a step.
+    pub fn go_on(&mut self) -> Option<Progress> {
+        {
+            let mut shared = self.shared();
+            (shared.waits, shared.turn_begins) = (Waits::Nothing, true);
         }
         let polled = {
             let _running = self.engine.epoch.run();
             self.run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
-        match polled {
-            Poll::Pending => self.pending(),
-            Poll::Ready(Ok(Ok(output))) => self.record(match Payload::parse(&output) {
-                Ok(output) => Outcome::Succeeded(output),
-                Err(error) => {
-                    Outcome::Failed(Failure::new(kind::TRAP, format!("the orchestrator's output is {error}")))
-                }
-            }),
-            Poll::Ready(Ok(Err(failure))) => self.record(Outcome::Failed(failure.into())),
-            Poll::Ready(Err(error)) => self.crashed(error),
+        if polled.is_pending() && self.shared().waits == Waits::Turn {
+            return None;
         }
+        Some(match polled {
+            Poll::Pending => self.pending(),
+            Poll::Ready(Ok(returned)) => {
+                let outcome = outcome("orchestrator", returned, &self.limits, &self.engine.metrics);
+                self.record(outcome)
+            }
+            Poll::Ready(Err(error)) => self.crashed(error),
+        })
     }
 
     /// How many linear memories it takes.
     pub fn memories(&self) -> usize {
         self.memories
+    }
+
+    /// Whether it has taken much memory.
+    pub fn is_large(&self) -> bool {
+        self.usage.is_large()
     }
 
     /// What the guest has logged in steps that are to be committed.
@@ -165,7 +195,7 @@ impl Guest {
             Waits::Message if has_ended => Progress::Ended(End::Recorded),
             Waits::Message => Progress::Blocked,
             Waits::ItsEnd => Progress::Ended(End::Recorded),
-            Waits::Nothing => self.record(Outcome::Failed(Failure::new(
+            Waits::Nothing | Waits::Turn => self.record(Outcome::Failed(Failure::new(
                 kind::TRAP,
                 "the orchestrator waited for the outside world (a sleep, or a blocking read): it may wait for tasks only; \
                  `create_timer` makes one that is due after a time",
@@ -190,12 +220,16 @@ impl Guest {
         match (stop, error.downcast_ref::<Trap>()) {
             (Some(Stop::Mismatch(mismatch)), _) => Progress::Ended(End::Mismatch(mismatch)),
             (None, Some(Trap::Interrupt)) => {
+                self.engine.metrics.hit(Limit::WallTime);
                 Progress::Ended(End::Abandoned("a step took longer than its wall time".into()))
             }
-            (None, Some(Trap::OutOfFuel)) => self.record(Outcome::Failed(Failure::new(
-                kind::LIMIT,
-                "a step ran longer than its fuel allows: an orchestrator leaves long work to activities",
-            ))),
+            (None, _) if let Some((limit, failure)) = passed(&error, &self.usage, || self.log.last_error()) => {
+                if !self.shared().execution.is_replaying() {
+                    self.engine.metrics.hit(limit);
+                }
+                tracing::warn!(target: "guest", instance = self.log.instance(), limit = limit.name(), "the orchestrator passed a limit: {}", failure.message);
+                self.record(Outcome::Failed(Failure { details: backtrace(&error), ..failure }))
+            }
             (stop, _) => {
                 // A panic is an `unreachable` after a line of log that says more.
                 let said = self.log.last_error();
@@ -204,6 +238,29 @@ impl Guest {
                 let details = backtrace(&error);
                 self.record(Outcome::Failed(Failure { details, ..Failure::new(kind::TRAP, message) }))
             }
+        }
+    }
+}
+
+/// What a guest came to that returned; it may be as large as any other payload.
+pub fn outcome(what: &str, returned: Returned, limits: &ExecutionLimits, metrics: &Metrics) -> Outcome {
+    let most = limits.payload_bytes;
+    let too_large = |bytes: usize| {
+        let message = || format!("what the {what} returned has {bytes} bytes, which passes the limit of {most}");
+        (bytes > most).then(|| {
+            metrics.hit(Limit::Payload);
+            Outcome::Failed(Limit::Payload.failure(message()))
+        })
+    };
+    match returned {
+        Ok(output) => too_large(output.len()).unwrap_or_else(|| match Payload::parse(&output) {
+            Ok(output) => Outcome::Succeeded(output),
+            Err(error) => Outcome::Failed(Failure::new(kind::TRAP, format!("the {what}'s output is {error}"))),
+        }),
+        Err(failure) => {
+            let failure = Failure::from(failure);
+            let bytes = failure.message.len() + failure.details.len() + failure.error_type.len() + failure.kind.len();
+            too_large(bytes).unwrap_or(Outcome::Failed(failure))
         }
     }
 }

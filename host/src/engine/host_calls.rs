@@ -7,11 +7,14 @@ use fermata_replay::{Execution, Failure, Outcome, Payload, RetryPolicy, Span, St
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use super::world::{Role, Unable, Waits, World, meter};
+use super::world::{Passed, Role, Unable, Waits, World, meter};
 use crate::callback::{Callback, Expiry};
-use crate::limits;
+use crate::limits::{self, Limit};
 
 pub const HOST: &str = "fermata:orchestration/host@1.0.0";
+
+/// What a task in a list to wait for is counted as: it is looked at each time that a list is.
+const TASK_BYTES: usize = 16;
 
 /// What a callback URL is counted as besides its names.
 const CALLBACK_URL_BYTES: usize = 256;
@@ -73,26 +76,28 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
 
     host.func_wrap("wait-external-event", |mut call: Call<'_>, (name,): (String,)| {
         check_name(&call, "an event", &name)?;
-        spend(&mut call, name.len())?;
+        spend_on_task(&mut call, name.len())?;
         Ok((ask(&mut call, |execution| execution.wait_external_event(&name))?,))
     })?;
     host.func_wrap("call-activity", |mut call: Call<'_>, (name, input): (String, String)| {
         check_name(&call, "an activity", &name)?;
         let input = payload(&call, &input)?;
-        spend(&mut call, name.len() + input.as_str().len())?;
+        spend_on_task(&mut call, name.len() + input.as_str().len())?;
         Ok((ask(&mut call, |execution| execution.call_activity(&name, input))?,))
     })?;
 
     host.func_wrap(
         "call-sub-orchestrator",
         |mut call: Call<'_>, (name, input, id): (String, String, Option<String>)| {
-            let input = start_of(&mut call, &name, &input, id.as_deref())?;
+            check_depth(&mut call)?;
+            let (input, bytes) = start_of(&mut call, &name, &input, id.as_deref())?;
+            spend_on_task(&mut call, bytes)?;
             Ok((ask(&mut call, |execution| execution.call_sub_orchestrator(&name, id.as_deref(), input))?,))
         },
     )?;
     host.func_wrap("create-timer", |mut call: Call<'_>, (due,): (f64,)| {
         let due = instant(due)?;
-        spend(&mut call, 0)?;
+        spend_on_task(&mut call, 0)?;
         Ok((ask(&mut call, |execution| execution.create_timer(due))?,))
     })?;
 
@@ -109,7 +114,8 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     })?;
 
     host.func_wrap("start-orchestrator", |mut call: Call<'_>, (name, input, id): (String, String, Option<String>)| {
-        let input = start_of(&mut call, &name, &input, id.as_deref())?;
+        let (input, bytes) = start_of(&mut call, &name, &input, id.as_deref())?;
+        spend(&mut call, bytes)?;
         Ok((ask(&mut call, |execution| execution.start_orchestrator(&name, id.as_deref(), input))?,))
     })?;
     host.func_wrap("raise-event", |mut call: Call<'_>, (id, name, input): (String, String, String)| {
@@ -122,16 +128,26 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
 
     host.func_wrap_async("await-task", |call: Call<'_>, (task,): (TaskId,)| {
         Box::new(async move {
+            let moved = call.data().log.moved().clone();
             let outcome = wait(call, |execution| execution.poll_task(task)).await?;
+            moved.add(bytes_of(&outcome));
             Ok((lower(outcome),))
         })
     })?;
     host.func_wrap_async("task-any", |call: Call<'_>, (tasks,): (Vec<TaskId>,)| {
-        Box::new(async move { Ok((wait(call, |execution| execution.poll_any(&tasks)).await?,)) })
+        Box::new(async move {
+            call.data().log.moved().add(TASK_BYTES * tasks.len());
+            Ok((wait(call, |execution| execution.poll_any(&tasks)).await?,))
+        })
     })?;
     host.func_wrap_async("task-all", |call: Call<'_>, (tasks,): (Vec<TaskId>,)| {
         Box::new(async move {
+            let moved = call.data().log.moved().clone();
+            moved.add(TASK_BYTES * tasks.len());
             let results = wait(call, |execution| execution.poll_all(&tasks)).await?;
+            if let Ok(payloads) = &results {
+                moved.add(payloads.iter().map(|payload| payload.as_str().len()).sum());
+            }
             Ok((match results {
                 Ok(payloads) => Ok(payloads.iter().map(|payload| payload.as_str().to_owned()).collect::<Vec<_>>()),
                 Err(failure) => Err(WitFailure::from(failure)),
@@ -143,7 +159,9 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     })?;
 
     host.func_wrap("task-result", |mut call: Call<'_>, (task,): (TaskId,)| {
-        Ok((ask(&mut call, |execution| execution.task_result(task))?.map(lower),))
+        let outcome = ask(&mut call, |execution| execution.task_result(task))?;
+        call.data().log.moved().add(outcome.as_ref().map_or(0, bytes_of));
+        Ok((outcome.map(lower),))
     })?;
     host.func_wrap("cancel-task", |mut call: Call<'_>, (task,): (TaskId,)| {
         Ok((ask(&mut call, |execution| execution.cancel(task))?,))
@@ -194,10 +212,8 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
     host.func_wrap("set-custom-status", |mut call: Call<'_>, (status,): (String,)| {
         let limit = call.data().limits.custom_status_bytes;
         if status.len() > limit {
-            return Err(refuse(
-                &mut call,
-                format!("a custom status of {} bytes passes the limit of {limit}", status.len()),
-            ));
+            let message = format!("a custom status of {} bytes passes the limit of {limit}", status.len());
+            return Err(Passed::error(Limit::CustomStatus, message));
         }
         let status = payload(&call, &status)?;
         ask(&mut call, |execution| {
@@ -237,13 +253,13 @@ fn of_start<R>(call: &mut Call<'_>, read: impl FnOnce(&Start) -> R) -> Result<R>
     ask(call, |execution| Ok(read(execution.state().start().expect("a guest runs in an execution that has started"))))
 }
 
-/// Checks what starts another instance, and counts it.
-fn start_of(call: &mut Call<'_>, name: &str, input: &str, id: Option<&str>) -> Result<Payload> {
+/// Checks what starts another instance; with its bytes.
+fn start_of(call: &mut Call<'_>, name: &str, input: &str, id: Option<&str>) -> Result<(Payload, usize)> {
     check_name(call, "an orchestrator", name)?;
     id.map_or(Ok(()), check_id)?;
     let input = payload(call, input)?;
-    spend(call, name.len() + id.map_or(0, str::len) + input.as_str().len())?;
-    Ok(input)
+    let bytes = name.len() + id.map_or(0, str::len) + input.as_str().len();
+    Ok((input, bytes))
 }
 
 /// A call that blocks until there is an answer; meanwhile the guest is suspended, and may be dropped.
@@ -265,13 +281,12 @@ async fn wait<R>(mut call: Call<'_>, question: impl Fn(&mut Execution) -> Poll<R
 
 fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<()> {
     let limit = call.data().limits.name_bytes;
-    if name.is_empty() || name.len() > limit {
-        return Err(wasmtime::Error::msg(format!(
-            "the name of {what} must be 1 to {limit} bytes long, this one is {}",
-            name.len()
-        )));
+    let wrong = || format!("the name of {what} must be 1 to {limit} bytes long, this one is {}", name.len());
+    match name.len() {
+        0 => Err(wasmtime::Error::msg(wrong())),
+        length if length > limit => Err(Passed::error(Limit::Name, wrong())),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn check_id(id: &str) -> Result<()> {
@@ -284,37 +299,64 @@ fn instant(millis: f64) -> Result<Timestamp> {
 
 /// Counts what is about to be recorded for good: the host keeps it, whatever the guest does with it.
 fn spend(call: &mut Call<'_>, bytes: usize) -> Result<()> {
-    let limits = call.data().limits.clone();
+    let limits = call.data().limits;
+    call.data().log.moved().add(bytes);
     let orchestrator = call.data_mut().orchestrator()?;
     orchestrator.created.tasks += 1;
     orchestrator.created.bytes += bytes;
     let (tasks, bytes) = (limits.tasks_per_step, limits.task_bytes_per_step);
     let within = orchestrator.created.tasks <= tasks && orchestrator.created.bytes <= bytes;
-    let was_within = |execution: &Execution| execution.is_replaying() && !execution.must_fail_now();
     if within || was_within(&orchestrator.shared.lock().expect("no panic while it is held").execution) {
         return Ok(());
     }
-    Err(refuse(
-        call,
-        format!("a step may ask for {tasks} tasks, messages and changes of these, with {bytes} bytes, and no more"),
-    ))
+    let message =
+        format!("a step may ask for {tasks} tasks, messages and changes of these, with {bytes} bytes, and no more");
+    Err(Passed::error(Limit::TasksPerStep, message))
+}
+
+/// Whether history says that the guest passed no limit here.
+fn was_within(execution: &Execution) -> bool {
+    execution.is_replaying() && !execution.must_fail_now()
+}
+
+/// The same, and a task: as many may be open as limits say.
+fn spend_on_task(call: &mut Call<'_>, bytes: usize) -> Result<()> {
+    spend(call, bytes)?;
+    let most = call.data().limits.open_tasks;
+    let orchestrator = call.data_mut().orchestrator()?;
+    let shared = orchestrator.shared.lock().expect("no panic while it is held");
+    if shared.execution.state().open() < most || was_within(&shared.execution) {
+        return Ok(());
+    }
+    Err(Passed::error(Limit::OpenTasks, format!("an orchestrator may have {most} tasks open at a time, and no more")))
+}
+
+/// An instance may have only so many ancestors.
+fn check_depth(call: &mut Call<'_>) -> Result<()> {
+    let most = call.data().limits.depth;
+    let depth = of_start(call, |start| start.depth())?;
+    let orchestrator = call.data_mut().orchestrator()?;
+    if depth < most || was_within(&orchestrator.shared.lock().expect("no panic while it is held").execution) {
+        return Ok(());
+    }
+    Err(Passed::error(Limit::Depth, format!("a sub-orchestration may have {most} ancestors, and no more")))
 }
 
 fn payload(call: &Call<'_>, text: &str) -> Result<Payload> {
     let limit = call.data().limits.payload_bytes;
+    call.data().log.moved().add(text.len());
     if text.len() > limit {
-        return Err(wasmtime::Error::msg(format!("a payload of {} bytes passes the limit of {limit}", text.len())));
+        let message = format!("a payload of {} bytes passes the limit of {limit}", text.len());
+        return Err(Passed::error(Limit::Payload, message));
     }
     Payload::parse(text).map_err(|error| wasmtime::Error::msg(format!("the guest's payload is {error}")))
 }
 
-/// Notes a refusal as the guest's own fault.
-fn refuse(call: &mut Call<'_>, message: String) -> wasmtime::Error {
-    let stop = Stop::Misuse(message);
-    if let Ok(orchestrator) = call.data_mut().orchestrator() {
-        orchestrator.shared.lock().expect("no panic while it is held").stop = Some(stop.clone());
+fn bytes_of(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Succeeded(payload) => payload.as_str().len(),
+        Outcome::Failed(failure) => failure.message.len() + failure.details.len(),
     }
-    wasmtime::Error::new(stop)
 }
 
 fn lower(outcome: Outcome) -> WitOutcome {

@@ -4,12 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use tracing::Level;
 
+use super::world::Moved;
+use crate::limits::{GuestLimits, Limit};
+use crate::metrics::Metrics;
+
 /// One guest's log. Lines go to the host's own log under the target `guest`, with the instance they belong to: an activity's at once, an
 /// orchestrator's when its step is durable.
 #[derive(Clone)]
 pub struct GuestLog {
     instance: Arc<str>,
     inner: Arc<Mutex<Inner>>,
+    moved: Moved,
+    metrics: Arc<Metrics>,
 }
 
 /// A line that an orchestrator has logged, to be written once its step is durable.
@@ -29,24 +35,48 @@ struct Inner {
     step: u64,
     /// Text printed to standard output, and to standard error, that has no end of line yet.
     partial: [Vec<u8>; 2],
+    /// In this step.
     lines: u32,
-    max_lines: u32,
-    max_line_bytes: usize,
+    bytes: usize,
+    /// Something was dropped in this step, and that was said.
+    full: bool,
+    bounds: Bounds,
     /// The latest line at error level or from standard error: what a guest that crashes has said last.
     last_error: Option<String>,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Bounds {
+    lines: u32,
+    bytes: usize,
+    line_bytes: usize,
+}
+
 impl GuestLog {
     /// The log of an activity.
-    pub fn new(instance: &str, max_lines: u32, max_line_bytes: usize) -> GuestLog {
-        let inner = Inner { max_lines, max_line_bytes, ..Inner::default() };
-        GuestLog { instance: instance.into(), inner: Arc::new(Mutex::new(inner)) }
+    pub fn new(instance: &str, limits: &GuestLimits, metrics: &Arc<Metrics>) -> GuestLog {
+        GuestLog::of(instance, limits, metrics, None)
     }
 
     /// The log of an orchestrator.
-    pub fn gathering(instance: &str, max_lines: u32, max_line_bytes: usize) -> GuestLog {
-        let inner = Inner { max_lines, max_line_bytes, gathered: Some(Vec::new()), ..Inner::default() };
-        GuestLog { instance: instance.into(), inner: Arc::new(Mutex::new(inner)) }
+    pub fn gathering(instance: &str, limits: &GuestLimits, metrics: &Arc<Metrics>) -> GuestLog {
+        GuestLog::of(instance, limits, metrics, Some(Vec::new()))
+    }
+
+    fn of(instance: &str, limits: &GuestLimits, metrics: &Arc<Metrics>, gathered: Option<Vec<Line>>) -> GuestLog {
+        let bounds = Bounds {
+            lines: limits.log_lines_per_step,
+            bytes: limits.log_bytes_per_step,
+            line_bytes: limits.log_line_bytes,
+        };
+        let inner = Inner { bounds, gathered, ..Inner::default() };
+        let (instance, inner) = (instance.into(), Arc::new(Mutex::new(inner)));
+        GuestLog { instance, inner, moved: Moved::default(), metrics: metrics.clone() }
+    }
+
+    /// Counts the bytes of what the guest says.
+    pub fn moved(&self) -> &Moved {
+        &self.moved
     }
 
     /// Takes the lines gathered so far.
@@ -63,7 +93,7 @@ impl GuestLog {
         let mut inner = self.inner.lock().expect("no panic while it is held");
         inner.silent = silent;
         inner.step = step;
-        inner.lines = 0;
+        (inner.lines, inner.bytes, inner.full) = (0, 0, false);
         inner.partial.iter_mut().for_each(Vec::clear);
         inner.last_error = None;
     }
@@ -74,14 +104,16 @@ impl GuestLog {
     }
 
     pub fn line(&self, level: Level, text: &str) {
-        self.inner.lock().expect("no panic while it is held").line(&self.instance, level, text);
+        self.moved.add(text.len());
+        self.inner.lock().expect("no panic while it is held").line(self, level, text);
     }
 
     /// Printed output: each line becomes a line of the log, from standard error as a warning.
     pub fn print(&self, to_stderr: bool, bytes: &[u8]) {
+        self.moved.add(bytes.len());
         let mut inner = self.inner.lock().expect("no panic while it is held");
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let limit = inner.max_line_bytes;
+            let limit = inner.bounds.line_bytes;
             let partial = &mut inner.partial[usize::from(to_stderr)];
             partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") || partial.len() >= limit {
@@ -93,7 +125,7 @@ impl GuestLog {
                 if to_stderr && !text.starts_with("note: ") {
                     inner.last_error = Some(text.to_owned());
                 }
-                inner.line(&self.instance, level, text);
+                inner.line(self, level, text);
             }
         }
     }
@@ -114,19 +146,24 @@ macro_rules! write_line {
 }
 
 impl Inner {
-    fn line(&mut self, instance: &str, level: Level, text: &str) {
+    fn line(&mut self, log: &GuestLog, level: Level, text: &str) {
         if self.silent {
             return;
         }
-        self.lines += 1;
-        if self.lines > self.max_lines {
-            if self.lines == self.max_lines + 1 {
-                let rest = format!("more than {} lines in one step: the rest is dropped", self.max_lines);
+        let instance = &log.instance;
+        let Bounds { lines, bytes, line_bytes } = self.bounds;
+        let mut end = text.len().min(line_bytes);
+        self.lines = self.lines.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(end);
+        if self.lines > lines || self.bytes > bytes {
+            log.metrics.log_lines_dropped.inc();
+            if !std::mem::replace(&mut self.full, true) {
+                log.metrics.hit(Limit::LogStep);
+                let rest = format!("more than {lines} lines or {bytes} bytes in one step: the rest is dropped");
                 self.emit(instance, Level::WARN, rest);
             }
             return;
         }
-        let mut end = text.len().min(self.max_line_bytes);
         while !text.is_char_boundary(end) {
             end -= 1;
         }

@@ -30,6 +30,7 @@ pub use module::{Admitted, BadModule, Module};
 
 use crate::callback::Callbacks;
 use crate::limits::GuestLimits;
+use crate::metrics::Metrics;
 use epoch::Epoch;
 use world::World;
 
@@ -39,9 +40,12 @@ pub struct Engine {
     linker: Linker<World>,
     limits: Arc<GuestLimits>,
     callbacks: Arc<Callbacks>,
+    metrics: Arc<Metrics>,
     cache: PathBuf,
     compiled: Mutex<HashMap<String, Arc<Module>>>,
     epoch: Epoch,
+    /// Memory of the process from which on guests get no more, bytes.
+    memory: u64,
     /// How many guests may exist at a time.
     guests: u32,
 }
@@ -66,6 +70,11 @@ impl Engine {
         host_calls::add_to_linker(&mut linker)?;
         Ok(Arc::new(Engine {
             epoch: Epoch::of(&wasm),
+            memory: match limits.process_memory_bytes {
+                0 => epoch::half_of_memory(),
+                bytes => bytes,
+            },
+            metrics: Arc::default(),
             cache: cache.join(module::cache_folder(&wasm)),
             wasm,
             linker,
@@ -93,8 +102,27 @@ impl Engine {
         settings::memories_of_residents(self.guests, others)
     }
 
+    /// What is counted of the guests, and of all that the host does.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    pub fn limits(&self) -> &GuestLimits {
+        &self.limits
+    }
+
+    /// Memory of the process, bytes, when it was last looked at.
+    pub fn process_memory(&self) -> u64 {
+        self.epoch.memory()
+    }
+
+    /// Whether the process has as much memory as it may.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.epoch.memory() >= self.memory
+    }
+
     /// How many ticks of the epoch a step may take.
     fn ticks(&self) -> u64 {
-        (self.limits.wall_time.as_millis() / epoch::TICK.as_millis()) as u64
+        (self.limits.wall_time.as_millis() / epoch::TICK.as_millis()).max(1) as u64
     }
 }

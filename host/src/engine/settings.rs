@@ -3,7 +3,7 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use crate::limits::GuestLimits;
+use crate::limits::{ExecutionLimits, GuestLimits};
 
 /// Core instances, memories and tables that one guest may take: a Rust module with the preview 1 adapter is 4 core instances with 1 memory and
 /// 2 tables; a JavaScript engine 9 with 3 and 3; Python 24 and more, one for each of its native libraries, with 1 and 2.
@@ -71,8 +71,9 @@ fn pool(limits: &GuestLimits, guests: u32) -> PoolingAllocationConfig {
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_GUEST);
     pool.max_memories_per_component(MEMORIES_PER_GUEST);
     pool.max_tables_per_component(TABLES_PER_GUEST);
-    pool.max_memory_size(limits.memory_bytes);
-    pool.table_elements(limits.table_elements);
+    // What an execution may have is its own limit; here is room for whatever that may be.
+    pool.max_memory_size(1 << 32);
+    pool.table_elements(limits.execution.table_elements.max(ExecutionLimits::default().table_elements));
     // What a guest has written is put back by hand for the next one, and stays mapped. To unmap it, and to map it again page by page, stops the other
     // processors each time: that was half of what an event cost, and of one in a JavaScript engine nine tenths. So a host keeps up to this
     // much for each guest that it ever had at a time.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use fermata_replay::Timestamp;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{SeedableRng, TryRng};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::log::GuestLog;
+use super::world::Moved;
 
 /// What a guest may draw at once. Fixed for ever, as a guest can see it.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
@@ -80,10 +81,33 @@ pub fn virtual_world(seed: &[u8; 32], clock: &StepClock, log: &GuestLog) -> Wasi
     output_to(log)
         .wall_clock(clock.clone())
         .monotonic_clock(clock.clone())
-        .secure_random(generator(seed, Stream::Secure))
-        .insecure_random(generator(seed, Stream::Insecure))
+        .secure_random(Counted(generator(seed, Stream::Secure), log.moved().clone()))
+        .insecure_random(Counted(generator(seed, Stream::Insecure), log.moved().clone()))
         .insecure_random_seed(u128::from_le_bytes(seed_number))
         .build()
+}
+
+/// A generator whose bytes are counted.
+struct Counted(ChaCha20Rng, Moved);
+
+impl TryRng for Counted {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        // That is how wasmtime-wasi draws each single byte.
+        self.1.add(size_of::<u32>());
+        self.0.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.1.add(size_of::<u64>());
+        self.0.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.1.add(bytes.len());
+        self.0.try_fill_bytes(bytes)
+    }
 }
 
 /// Real clocks and randomness; no files, no environment, no network.

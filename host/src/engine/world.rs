@@ -1,26 +1,59 @@
 //! What a guest's wasmtime store holds.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fermata_replay::{Execution, Stop, kind};
-use wasmtime::component::ResourceTable;
-use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder};
+use fermata_replay::{Execution, Failure, Stop, kind};
+use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::{CallHook, PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::log::GuestLog;
 use super::wasi::StepClock;
 use super::{Engine, wasi};
 use crate::callback::Callbacks;
-use crate::limits::GuestLimits;
+use crate::limits::{ExecutionLimits, Limit};
 
 pub struct World {
     pub role: Role,
     pub instance_id: Arc<str>,
     pub log: GuestLog,
-    pub limits: Arc<GuestLimits>,
+    pub limits: ExecutionLimits,
     wasi: WasiCtx,
     table: ResourceTable,
     memory: Memory,
+    calls: Calls,
+}
+
+/// Calls of the host that the guest has made in this step.
+#[derive(Default)]
+struct Calls {
+    count: u64,
+    bytes: u64,
+    /// A tick of the epoch came: that is a call, too, as far as wasmtime knows, but none that the guest has made.
+    ticked: bool,
+    /// A replayed step is not held to its limits again.
+    free: bool,
+}
+
+/// What a call of the host costs, in fuel: about the time it takes, in instructions.
+const CALL_FUEL: u64 = 500;
+
+/// The same, for each byte that it moves.
+const BYTE_FUEL: u64 = 1;
+
+/// Bytes that host calls have moved and that were not paid for yet.
+#[derive(Clone, Default)]
+pub struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    pub fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// What the guest runs as: decides which calls it may make.
@@ -40,8 +73,9 @@ pub struct Orchestrator {
     pub clock: StepClock,
     /// How many GUIDs the guest has drawn.
     pub guids: u64,
-    /// Ticks of the epoch that a step may take.
+    /// Ticks of the epoch that a step may take, and that are left to this one.
     pub step_ticks: u64,
+    pub ticks_left: u64,
     /// What the guest has created in this step.
     pub created: Created,
 }
@@ -55,20 +89,108 @@ pub struct Created {
 
 /// How much memory a guest may take. That it may take no more it can see, for that is the same on every host; that the host has no more it
 /// must not see.
-struct Memory(StoreLimits);
+struct Memory {
+    engine: Arc<Engine>,
+    limits: ExecutionLimits,
+    usage: Arc<Usage>,
+}
+
+/// What a guest has taken beyond what its module begins with, and what it was refused; its owner reads it.
+#[derive(Default)]
+pub struct Usage {
+    /// Memory that it asked for, bytes.
+    grown: AtomicUsize,
+    /// What it was refused in this step.
+    refused: Mutex<Option<Limit>>,
+}
+
+impl Usage {
+    /// Whether it has taken much memory.
+    pub fn is_large(&self) -> bool {
+        self.grown.load(Ordering::Relaxed) > SMALL_GROWTH
+    }
+
+    pub fn refused(&self) -> Option<Limit> {
+        *self.refused.lock().expect("no panic while it is held")
+    }
+
+    fn refuse(&self, limit: Option<Limit>) {
+        *self.refused.lock().expect("no panic while it is held") = limit;
+    }
+}
+
+/// What a guest may grow by on a host that has no memory to spare, bytes.
+const SMALL_GROWTH: usize = 4 << 20;
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, now: usize, then: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        self.0.memory_growing(now, then, maximum)
+    fn memory_growing(&mut self, now: usize, then: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if then > self.limits.memory_bytes {
+            self.usage.refuse(Some(Limit::Memory));
+            return Ok(false);
+        }
+        if now > 0 {
+            let grown = self.usage.grown.fetch_add(then - now, Ordering::Relaxed) + then - now;
+            if grown > SMALL_GROWTH && self.engine.is_short_of_memory() {
+                self.engine.metrics().hit(Limit::ProcessMemory);
+                return Err(Unable(wasmtime::Error::msg("the process has as much memory as it may")).into());
+            }
+        }
+        Ok(true)
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         if error.is::<std::io::Error>() { Err(Unable(error).into()) } else { Ok(()) }
     }
 
-    fn table_growing(&mut self, now: usize, then: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        self.0.table_growing(now, then, maximum)
+    fn table_growing(&mut self, _now: usize, then: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if then > self.limits.table_elements {
+            self.usage.refuse(Some(Limit::Table));
+            return Ok(false);
+        }
+        Ok(true)
     }
+}
+
+/// A guest has passed one of its limits: the failure of its execution.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Passed {
+    pub limit: Limit,
+    pub message: String,
+}
+
+impl Passed {
+    pub fn error(limit: Limit, message: impl Into<String>) -> wasmtime::Error {
+        Passed { limit, message: message.into() }.into()
+    }
+}
+
+/// The limit that a guest which ended so has passed, and the failure that this is; none where it ended for another reason. One that was refused
+/// memory may tell it in its own words: what it `said` last.
+pub fn passed(
+    error: &wasmtime::Error,
+    usage: &Usage,
+    said: impl FnOnce() -> Option<String>,
+) -> Option<(Limit, Failure)> {
+    if let Some(Passed { limit, message }) = error.downcast_ref() {
+        return Some((*limit, limit.failure(message)));
+    }
+    let full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
+    let (limit, message) = match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => (
+            Limit::Fuel,
+            "a step ran longer than its fuel allows: an orchestrator leaves long work to activities".into(),
+        ),
+        Some(Trap::StackOverflow) => {
+            (Limit::Stack, "the stack was used up: functions called each other too deep".into())
+        }
+        _ if full => (Limit::WasiResources, "the guest holds more streams and pollables than it may".into()),
+        _ => (
+            usage.refused()?,
+            said().unwrap_or_else(|| format!("the guest was refused what it needs: {}", error.root_cause())),
+        ),
+    };
+    Some((limit, limit.failure(message)))
 }
 
 /// The host could not do what it should have: this says nothing about the guest.
@@ -88,6 +210,8 @@ pub enum Waits {
     /// Nothing: where its future is pending all the same, it waits for the outside world, which it may not.
     Nothing,
     Message,
+    /// Its turn to run: it was stopped in the middle of a step, to let others run.
+    Turn,
     /// It has continued as new, and is to be dropped.
     ItsEnd,
 }
@@ -101,24 +225,48 @@ pub struct Shared {
     pub stop: Option<Stop>,
     /// The step that fuel, time and log were last set for.
     pub metered_step: u64,
+    /// The guest was given a turn, and has not run yet in it.
+    pub turn_begins: bool,
 }
 
 impl World {
-    pub fn new(engine: &Engine, role: Role, instance_id: Arc<str>, log: GuestLog, wasi: WasiCtx) -> World {
-        let memory = StoreLimitsBuilder::new()
-            .memory_size(engine.limits.memory_bytes)
-            .table_elements(engine.limits.table_elements)
-            .build();
+    pub fn new(
+        engine: &Arc<Engine>,
+        role: Role,
+        instance_id: Arc<str>,
+        log: GuestLog,
+        wasi: WasiCtx,
+        limits: ExecutionLimits,
+    ) -> World {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(engine.limits.wasi_resources);
-        World { role, instance_id, log, limits: engine.limits.clone(), wasi, table, memory: Memory(memory) }
+        table.set_max_capacity(limits.wasi_resources);
+        let memory = Memory { engine: engine.clone(), limits, usage: Arc::default() };
+        World { role, instance_id, log, limits, wasi, table, memory, calls: Calls::default() }
     }
 
     /// The world of `describe`: it knows no instance, and calls nothing.
-    pub fn describing(engine: &Engine) -> World {
-        let log = GuestLog::new("", engine.limits.log_lines_per_step, engine.limits.log_line_bytes);
+    pub fn describing(engine: &Arc<Engine>) -> World {
+        let log = GuestLog::new("", &engine.limits, &engine.metrics);
         let wasi = wasi::virtual_world(&[0; 32], &StepClock::default(), &log);
-        World::new(engine, Role::Describing, "".into(), log, wasi)
+        World::new(engine, Role::Describing, "".into(), log, wasi, engine.limits.execution)
+    }
+
+    /// The same, with memory that is counted there.
+    pub fn counting(mut self, usage: Arc<Usage>) -> World {
+        self.memory.usage = usage;
+        self
+    }
+
+    /// A tick of the epoch: an orchestrator stops, and goes on when it is its turn again; one whose step has had its time does not go on.
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.calls.ticked = true;
+        let orchestrator = self.orchestrator()?;
+        orchestrator.ticks_left = orchestrator.ticks_left.saturating_sub(1);
+        if orchestrator.ticks_left == 0 {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        orchestrator.shared.lock().expect("no panic while it is held").waits = Waits::Turn;
+        Ok(UpdateDeadline::Yield(1))
     }
 
     pub fn orchestrator(&mut self) -> wasmtime::Result<&mut Orchestrator> {
@@ -138,14 +286,46 @@ impl WasiView for World {
     }
 }
 
-/// A store with the engine's limits set.
+/// A store with the world's limits set.
 pub fn store(engine: &Engine, world: World) -> wasmtime::Result<Store<World>> {
+    let limits = world.limits;
     let mut store = Store::new(&engine.wasm, world);
     store.limiter(|world| &mut world.memory);
-    store.set_fuel(engine.limits.fuel_per_step)?;
+    store.set_fuel(limits.fuel_per_step)?;
     store.set_epoch_deadline(engine.ticks());
-    store.set_hostcall_fuel(engine.limits.payload_bytes * 2);
+    store.set_hostcall_fuel(limits.payload_bytes.saturating_mul(2));
+    if matches!(store.data().role, Role::Orchestrator(_)) {
+        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
+        store.call_hook(|store, hook| match hook {
+            CallHook::ReturningFromHost => charge(store),
+            _ => Ok(()),
+        });
+    }
     Ok(store)
+}
+
+/// Has the guest pay for a call that is over, by call and by byte.
+fn charge(mut store: StoreContextMut<'_, World>) -> wasmtime::Result<()> {
+    let world = store.data_mut();
+    if std::mem::take(&mut world.calls.ticked) {
+        return Ok(());
+    }
+    let bytes = world.log.moved().take();
+    world.calls.count += 1;
+    world.calls.bytes += bytes;
+    let (calls, limits) = (&world.calls, &world.limits);
+    if !calls.free && calls.count > limits.host_calls_per_step {
+        let message = format!("a step may call the host {} times, and no more", limits.host_calls_per_step);
+        return Err(Passed::error(Limit::HostCalls, message));
+    }
+    if !calls.free && calls.bytes > limits.host_bytes_per_step {
+        let message = format!("the host calls of a step may move {} bytes, and no more", limits.host_bytes_per_step);
+        return Err(Passed::error(Limit::HostBytes, message));
+    }
+    match store.get_fuel()?.checked_sub(CALL_FUEL + bytes * BYTE_FUEL) {
+        Some(left) => store.set_fuel(left),
+        None => Err(Trap::OutOfFuel.into()),
+    }
 }
 
 /// Fuel, wall time, clock, log and what may be created start anew with each step. Limits are not enforced on a recorded step: they were, when
@@ -154,19 +334,26 @@ pub fn meter(store: &mut StoreContextMut<'_, World>) -> wasmtime::Result<()> {
     let limit = store.data().limits.fuel_per_step;
     let orchestrator = store.data_mut().orchestrator()?;
     let mut shared = orchestrator.shared.lock().expect("no panic while it is held");
-    if shared.metered_step == shared.execution.steps_begun() {
-        return Ok(());
-    }
+    let turn_begins = std::mem::take(&mut shared.turn_begins);
+    let is_metered = shared.metered_step == shared.execution.steps_begun();
     shared.metered_step = shared.execution.steps_begun();
     let step = shared.metered_step;
     let replaying = shared.execution.is_replaying();
     let is_limited = !replaying || shared.execution.must_fail(kind::LIMIT);
     orchestrator.clock.set(shared.execution.state().now());
     drop(shared);
+    if turn_begins {
+        store.set_epoch_deadline(1);
+    }
+    if is_metered {
+        return Ok(());
+    }
+    let orchestrator = store.data_mut().orchestrator()?;
     orchestrator.created = Created::default();
-    let ticks = orchestrator.step_ticks;
-    store.data().log.begin_step(step, replaying);
-    store.set_fuel(if is_limited { limit } else { i64::MAX as u64 })?;
-    store.set_epoch_deadline(ticks);
-    Ok(())
+    orchestrator.ticks_left = orchestrator.step_ticks;
+    let world = store.data_mut();
+    world.calls = Calls { free: !is_limited, ..Calls::default() };
+    world.memory.usage.refuse(None);
+    world.log.begin_step(step, replaying);
+    store.set_fuel(if is_limited { limit } else { i64::MAX as u64 })
 }

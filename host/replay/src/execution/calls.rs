@@ -163,7 +163,7 @@ impl Execution {
             if let Some(task) = self.state.hand_over_next() {
                 return Poll::Ready(Ok(task));
             }
-            if !self.state.has_open_tasks() {
+            if self.state.open() == 0 {
                 return misuse("next-completed was called with no task open: it would wait for ever");
             }
         }

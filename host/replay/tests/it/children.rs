@@ -13,7 +13,7 @@ use crate::owner::Owner;
 use crate::play::check;
 
 fn started_child(to: &str, task: u32, attempt: u32) -> Outgoing {
-    let caller = Caller { execution: EXECUTION.into(), task, attempt };
+    let caller = Caller { execution: EXECUTION.into(), task, attempt, depth: 0 };
     let start = ChildStart { name: "c".into(), input: json("1"), caller: Some(caller) };
     Outgoing { to: to.into(), body: OutgoingBody::Start(start) }
 }

@@ -37,12 +37,13 @@ pub fn start() -> Start {
         parent: None,
         generation: 0,
         carried: Vec::new(),
+        limits: Default::default(),
     }
 }
 
 /// The start of a child: task 3 of its parent.
 pub fn start_of_child() -> Start {
-    let caller = Caller { execution: "parent's".into(), task: 3, attempt: 1 };
+    let caller = Caller { execution: "parent's".into(), task: 3, attempt: 1, depth: 0 };
     Start { parent: Some(Parent { instance: "parent".into(), caller }), ..start() }
 }
 

@@ -31,6 +31,7 @@ mod payload;
 mod random;
 mod retries;
 mod rewinding;
+mod sizes;
 mod status;
 mod tasks;
 mod time;

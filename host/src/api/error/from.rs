@@ -103,6 +103,10 @@ impl From<StartError> for ApiError {
                 let hint = "start it again after the time in Retry-After";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, "host-busy", message, hint).retry_after(1)
             }
+            StartError::Enough { .. } => {
+                let hint = "wait until some have ended, or terminate some; or raise orchestrator_instances in the configuration";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many-instances", message, hint).retry_after(10)
+            }
             StartError::Reused(error) => error.into(),
             StartError::Store(error) => error.into(),
         };

@@ -185,7 +185,7 @@ impl Operation {
                 "Rewind an instance that has failed",
                 "It goes on before the step that failed it: the task whose failure did it is tried again.",
             ),
-            Call::Unpark => Operation::control("Unpark an instance", "A parked instance tries again, with the same module."),
+            Call::Unpark => Operation::control("Unpark an instance", "A parked instance tries again, with the same module; a stalled one tries now."),
             Call::Restart => restart(),
             Call::Purge => Operation::new(CONTROL, "Purge an instance", "Removes one that has ended, with all it has.")
                 .parameters([query("force", Kind::Flag, "Although it has not ended.")])
@@ -200,7 +200,7 @@ impl Operation {
             .answer(Described::json::<Purged>(200, "How many are gone."))
             .answer(Described::refusal(404, "None of them has ended.")),
             Call::Deploy | Call::Modules | Call::DeleteModule | Call::Migrate => Operation::of_modules(call),
-            Call::SkipClock | Call::Health | Call::Binding | Call::OpenApi | Call::Page | Call::PageFile => Operation::of_host(call),
+            Call::SkipClock | Call::Health | Call::Metrics | Call::Binding | Call::OpenApi | Call::Page | Call::PageFile => Operation::of_host(call),
         }
     }
 
@@ -277,6 +277,8 @@ impl Operation {
                 .parameters([query("seconds", SKIP, "How far.").required()])
                 .answer(Described::empty(204, "The clock is ahead."))
                 .answer(Described::refusal(409, "The host goes by the machine's clock.")),
+            Call::Metrics => Operation::new(HOST, "Metrics", "What was counted since the host began, for Prometheus.")
+                .answer(Described::new(200, "The counters and gauges.", Content::Other(crate::metrics::MEDIA_TYPE))),
             Call::Health => Operation::new(HOST, "Health", "Whether the host can do its work.")
                 .answer(Described::json::<Health>(200, "It can.")),
             Call::Binding => Operation::new(

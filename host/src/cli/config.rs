@@ -1,0 +1,92 @@
+//! The file that `fermata serve --config` reads: TOML, of which anything may be left out.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub limits: Limits,
+}
+
+impl Config {
+    /// That of a file; the defaults, where there is none.
+    pub fn read(file: Option<&Path>) -> Result<Config> {
+        let Some(file) = file else { return Ok(Config::default()) };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("the configuration {} can not be read", file.display()))?;
+        Config::parse(&text).with_context(|| format!("the configuration {} is wrong", file.display()))
+    }
+
+    fn parse(text: &str) -> Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        if let Err(wrong) = config.limits.check() {
+            bail!(wrong);
+        }
+        Ok(config)
+    }
+
+    /// All of it, as a file to begin with.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", Config::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_it_was() {
+        let config = Config::parse(
+            "[limits.guest]\nwall_time = '2m 5s'\n[limits.guest.execution]\nmemory_bytes = 33_554_432\n[limits.http]\nconnections = 7",
+        )
+        .unwrap();
+        let mut expected = Config::default();
+        expected.limits.guest.wall_time = Duration::from_secs(125);
+        expected.limits.guest.execution.memory_bytes = 32 << 20;
+        expected.limits.http.connections = 7;
+        assert_eq!(config, expected);
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again() {
+        let text = Config::default().to_toml().unwrap();
+        assert_eq!(Config::parse(&text).unwrap(), Config::default());
+        for line in ["[limits.guest.execution]", "fuel_per_step = 5000000000", "stalled_pause = \"15m\""] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, named) in [
+            ("[limits.gest]\n", "unknown field `gest`"),
+            ("[limits.guest]\nmemory = 1", "unknown field `memory`"),
+            ("[limits.guest]\nwall_time = 'soon'", "wall_time = 'soon'"),
+            ("[limits.guest]\nwall_time = 30", "wall_time = 30"),
+            ("[limits.guest.execution]\nfuel_per_step = -1", "fuel_per_step = -1"),
+            ("[limits.guest.execution]\nopen_tasks = 'many'", "open_tasks = 'many'"),
+            ("[limits.guest.execution]\nmemory_bytes = 8_589_934_592", "limits.guest.execution.memory_bytes"),
+            ("[limits.guest]\nstack_bytes = 1", "limits.guest.stack_bytes"),
+            ("[limits.host]\nattempts_before_stalled = 0", "limits.host.attempts_before_stalled"),
+            ("[limits.http]\nconnections = 0", "limits.http.connections"),
+            ("limits", "expected"),
+        ] {
+            assert!(refusal(text).contains(named), "{text}: {}", refusal(text));
+        }
+        let missing = Config::read(Some(Path::new("/nowhere/fermata.toml"))).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/fermata.toml"), "{missing}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What the instances of one orchestrator take of the host together, so that one that floods leaves room for the others.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fermata_replay::fold_name;
+
+use super::lock;
+use crate::limits::{HostLimits, Limit};
+
+/// The shares of all orchestrators; there are as many as names in modules.
+pub struct Shares {
+    of: Mutex<HashMap<String, Arc<Share>>>,
+    /// Unread messages of all, bytes.
+    backlog: Arc<AtomicUsize>,
+    limits: Arc<HostLimits>,
+}
+
+/// The share of one orchestrator.
+pub struct Share {
+    pub limits: Arc<HostLimits>,
+    /// Unread messages of its instances that wait in memory, bytes.
+    unread: AtomicUsize,
+    backlog: Arc<AtomicUsize>,
+    /// Instances that have not ended. Right where they are limited, for then they were counted when the host started.
+    live: AtomicU64,
+    /// Guests that were stopped in the middle of a step.
+    interrupted: AtomicUsize,
+    log: Mutex<LogRate>,
+}
+
+/// With so many guests stopped in the middle of a step an orchestrator has its further turns when others have none.
+const MANY_INTERRUPTED: usize = 4;
+
+impl Shares {
+    pub fn new(limits: HostLimits) -> Shares {
+        Shares { of: Mutex::default(), backlog: Arc::default(), limits: Arc::new(limits) }
+    }
+
+    pub fn of(&self, orchestrator: &str) -> Arc<Share> {
+        let mut shares = lock(&self.of);
+        let new = || {
+            Arc::new(Share {
+                limits: self.limits.clone(),
+                unread: AtomicUsize::new(0),
+                backlog: self.backlog.clone(),
+                live: AtomicU64::new(0),
+                interrupted: AtomicUsize::new(0),
+                log: Mutex::default(),
+            })
+        };
+        shares.entry(fold_name(orchestrator)).or_insert_with(new).clone()
+    }
+
+    /// Unread messages of all that wait in memory, bytes.
+    pub fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+}
+
+impl Share {
+    pub fn add_unread(&self, bytes: usize) {
+        self.unread.fetch_add(bytes, Ordering::Relaxed);
+        self.backlog.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn remove_unread(&self, bytes: usize) {
+        self.unread.fetch_sub(bytes, Ordering::Relaxed);
+        self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The bound that more unread messages would pass.
+    pub fn full(&self) -> Option<Limit> {
+        if self.unread.load(Ordering::Relaxed) >= self.limits.orchestrator_inbox_bytes {
+            return Some(Limit::OrchestratorInbox);
+        }
+        (self.backlog.load(Ordering::Relaxed) >= self.limits.backlog_bytes).then_some(Limit::Backlog)
+    }
+
+    /// Whether no more instances may be started.
+    pub fn has_enough_instances(&self) -> bool {
+        let most = self.limits.orchestrator_instances;
+        most > 0 && self.live.load(Ordering::Relaxed) >= most
+    }
+
+    pub fn instance_began(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn instance_ended(&self) {
+        // One that was there before they were counted is not counted off.
+        let _ = self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| live.checked_sub(1));
+    }
+
+    pub fn guest_interrupted(&self) {
+        self.interrupted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn guest_goes_on(&self) {
+        self.interrupted.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether its guests take so long that others go first.
+    pub fn is_slow(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed) >= MANY_INTERRUPTED
+    }
+
+    /// Whether a line of log may be written; with how many were not, where that is to be said now.
+    pub fn may_log(&self, bytes: usize) -> (bool, u64) {
+        lock(&self.log).admit(bytes, &self.limits)
+    }
+}
+
+/// Lines written in the second that began then.
+#[derive(Default)]
+struct LogRate {
+    second: Option<Instant>,
+    lines: u32,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl LogRate {
+    fn admit(&mut self, bytes: usize, limits: &HostLimits) -> (bool, u64) {
+        let mut untold = 0;
+        if self.second.is_none_or(|second| second.elapsed() >= Duration::from_secs(1)) {
+            untold = self.dropped;
+            *self = LogRate { second: Some(Instant::now()), ..LogRate::default() };
+        }
+        self.lines = self.lines.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        let admitted = self.lines <= limits.log_lines_per_second && self.bytes <= limits.log_bytes_per_second as usize;
+        self.dropped += u64::from(!admitted);
+        (admitted, untold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_orchestrator_holds_up_leaves_room_for_others() {
+        let limits = HostLimits { orchestrator_inbox_bytes: 10, backlog_bytes: 15, ..HostLimits::default() };
+        let shares = Shares::new(limits);
+        let (crowded, other) = (shares.of("Crowded"), shares.of("Other"));
+        crowded.add_unread(10);
+        assert_eq!((shares.of("crowded").full(), other.full()), (Some(Limit::OrchestratorInbox), None));
+        other.add_unread(5);
+        assert_eq!(other.full(), Some(Limit::Backlog));
+        crowded.remove_unread(10);
+        assert_eq!((crowded.full(), other.full(), shares.backlog()), (None, None, 5));
+    }
+
+    #[test]
+    fn a_log_has_so_many_lines_and_bytes_in_a_second() {
+        let limits = HostLimits { log_lines_per_second: 2, log_bytes_per_second: 100, ..HostLimits::default() };
+        let mut rate = LogRate::default();
+        assert_eq!([1, 1, 1].map(|bytes| rate.admit(bytes, &limits)), [(true, 0), (true, 0), (false, 0)]);
+        rate.second = rate.second.and_then(|second| second.checked_sub(Duration::from_secs(1)));
+        assert_eq!([90, 20].map(|bytes| rate.admit(bytes, &limits)), [(true, 1), (false, 0)]);
+    }
+
+    #[test]
+    fn instances_are_counted_where_they_are_limited() {
+        let share = Shares::new(HostLimits { orchestrator_instances: 1, ..HostLimits::default() }).of("A");
+        share.instance_ended();
+        assert!(!share.has_enough_instances());
+        share.instance_began();
+        assert!(share.has_enough_instances());
+        assert!(!Shares::new(HostLimits::default()).of("A").has_enough_instances());
+    }
+}
