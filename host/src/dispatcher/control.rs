@@ -193,16 +193,17 @@ impl Dispatcher {
                 continue;
             };
             drop(dropped);
-            return match removed.await.map_err(|_| closed())? {
+            match removed.await.map_err(|_| closed())? {
                 // Only now: had it failed, somebody would still wait for what is under way.
                 Ok(()) => {
                     self.give_up(slot.key, None);
                     self.watchers.gone(slot.key);
-                    Ok(())
+                    return Ok(());
                 }
-                Err(StoreError::Missing) => Err(PurgeError::NotFound(id.to_owned())),
-                Err(error) => Err(error.into()),
-            };
+                // Its start failed, and one that has ended may have the id still.
+                Err(StoreError::Missing) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
