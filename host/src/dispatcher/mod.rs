@@ -400,7 +400,7 @@ impl Dispatcher {
     fn schedule(&self, slot: &Arc<Slot>, inner: &mut Inner) {
         if !inner.scheduled && !inner.parked && !inner.must_wait() && inner.is_trusted() {
             inner.scheduled = true;
-            match inner.slow || slot.share.is_slow() {
+            match slot.share.is_slow() {
                 true => self.queue.push_aside(slot.clone()),
                 false => self.queue.push(slot.clone()),
             }

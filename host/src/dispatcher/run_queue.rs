@@ -22,13 +22,15 @@ struct Waiting {
     slots: VecDeque<Arc<Slot>>,
     /// Guests in the middle of a step.
     interrupted: VecDeque<Arc<Slot>>,
-    /// Instances that are slow, or whose orchestrator is: they begin when there is room for another guest in the middle of a step, and
+    /// Instances whose orchestrator is slow: they begin when there is room for another guest in the middle of a step, and
     /// have that room then.
     set_aside: VecDeque<Arc<Slot>>,
     /// Guests in the middle of a step, those that run included.
     kept: usize,
     /// When the slow ones are next given a turn before all others.
     next_slow: Option<Instant>,
+    /// They had the latest turn: the next one is not theirs, however much time has passed, if others wait.
+    slow_was_last: bool,
     closed: bool,
     idle_threads: usize,
 }
@@ -67,6 +69,11 @@ impl RunQueue {
     pub fn place(self: &Arc<Self>, share: &Arc<Share>) -> Option<Place> {
         let mut waiting = self.lock();
         (waiting.kept < self.most_kept).then(|| self.take_place(&mut waiting, share))
+    }
+
+    /// Whether there is a place left.
+    pub fn has_room(&self) -> bool {
+        self.lock().kept < self.most_kept
     }
 
     fn take_place(self: &Arc<Self>, waiting: &mut Waiting, share: &Arc<Share>) -> Place {
@@ -144,16 +151,20 @@ impl Drop for Place {
 impl Waiting {
     /// The next slot, and whether it was set aside.
     fn next(&mut self, most_kept: usize) -> Option<(Arc<Slot>, bool)> {
-        let quick = |waiting: &mut Waiting| Some((waiting.slots.pop_front()?, false));
+        let quick = |waiting: &mut Waiting| {
+            let slot = waiting.slots.pop_front()?;
+            waiting.slow_was_last = false;
+            Some((slot, false))
+        };
         if self.interrupted.is_empty() && self.set_aside.is_empty() {
             return quick(self);
         }
         let now = Instant::now();
-        let slow_first = self.next_slow.is_none_or(|next| next <= now);
+        let slow_first = !self.slow_was_last && self.next_slow.is_none_or(|next| next <= now);
         if !slow_first && let Some(next) = quick(self) {
             return Some(next);
         }
-        self.next_slow = Some(now + SLOW_TURN);
+        (self.next_slow, self.slow_was_last) = (Some(now + SLOW_TURN), true);
         let aside = if self.kept < most_kept { self.set_aside.pop_front() } else { None };
         let slow = aside.map(|slot| (slot, true)).or_else(|| Some((self.interrupted.pop_front()?, false)));
         slow.or_else(|| quick(self))

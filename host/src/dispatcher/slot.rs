@@ -61,8 +61,8 @@ pub struct Inner {
     pub abandoned: u32,
     /// Why, where that has been so often that it is tried rarely.
     pub stalled: Option<Arc<str>>,
-    /// Its guest took long when there was no room for another one in the middle of a step.
-    pub slow: bool,
+    /// How often in a row its guest took long when there was no room for another one in the middle of a step.
+    pub passed_over: u32,
     /// It counts among the instances that have not ended.
     pub counts: bool,
     /// Writes of every kind that were submitted, and how many of them have ended. They end in the order of their submission.
@@ -198,7 +198,7 @@ impl Slot {
                 gone: false,
                 abandoned: 0,
                 stalled: None,
-                slow: false,
+                passed_over: 0,
                 counts: !instance.status.is_final(),
                 writes_submitted: 0,
                 writes_ended: 0,

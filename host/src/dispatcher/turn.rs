@@ -42,6 +42,12 @@ impl Lifeless {
     }
 }
 
+/// How long a guest may run on where there is no room for another one in the middle of a step, in ticks of the epoch.
+const EXTRA_SLICES: u32 = 10;
+
+/// How long one that took longer still is left alone, for the first time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
 impl Dispatcher {
     /// Runs a scheduled slot until it has no message left, or others have waited for long. `place`: the place that its guest has, should it be stopped in
     /// the middle of a step.
@@ -128,8 +134,17 @@ impl Dispatcher {
     /// Goes on from where a guest has come to; none: it is in the middle of a step.
     fn run(self: &Arc<Self>, slot: &Arc<Slot>, running: Running, mut progress: Option<Progress>) {
         let Running { mut guest, mut now, mut place } = running;
+        let mut extra = if place.is_none() { EXTRA_SLICES } else { 0 };
         loop {
-            let Some(reached) = progress else { return self.interrupt(slot, Running { guest, now, place }) };
+            let Some(reached) = progress else {
+                // Most are done soon: better to wait for one than to have it begin anew.
+                if extra > 0 && !self.queue.has_room() {
+                    extra -= 1;
+                    progress = guest.go_on();
+                    continue;
+                }
+                return self.interrupt(slot, Running { guest, now, place });
+            };
             place = None;
             match reached {
                 Progress::Blocked => {
@@ -179,8 +194,12 @@ impl Dispatcher {
         if running.place.is_none() {
             self.metrics().hit(Limit::Interrupted);
             drop(running);
-            slot.lock().slow = true;
-            return self.try_again(slot, None);
+            let times = {
+                let mut inner = slot.lock();
+                inner.passed_over += 1;
+                inner.passed_over
+            };
+            return self.try_again(slot, Some(FIRST_PAUSE * (1 << times.min(7))));
         }
         let mut inner = slot.lock();
         if inner.is_trusted() {
@@ -331,7 +350,7 @@ impl Dispatcher {
         let (kept, dropped) = {
             let mut inner = slot.lock();
             inner.scheduled = false;
-            inner.slow = false;
+            inner.passed_over = 0;
             inner.body = Body::Cold;
             match guest {
                 Some(guest) if inner.is_trusted() && self.may_stay(&guest) => {
