@@ -142,9 +142,19 @@ pub struct ModuleLimits {
     pub module_bytes: usize,
     /// Functions in all core modules of one component.
     pub functions: u32,
+    /// The code of one function, bytes.
+    pub function_bytes: usize,
+    /// Local variables of all functions: a few bytes declare a million of them.
+    pub locals: u64,
+    /// Types, imports, exports, tables, memories, globals, segments, instances and custom sections.
+    pub items: u32,
+    /// Modules and components within components, so deep.
+    pub nesting: u32,
+    /// The machine code that is made of it, bytes.
+    pub code_bytes: usize,
     /// Memory that its compilation may take, bytes.
     pub compile_memory_bytes: u64,
-    /// Wall time, and processor time, that its compilation may take.
+    /// Processor time that its compilation may take; by the clock it may take five times as long.
     #[serde(with = "duration")]
     pub compile_time: Duration,
 }
@@ -154,6 +164,11 @@ impl Default for ModuleLimits {
         ModuleLimits {
             module_bytes: 64 << 20,
             functions: 100_000,
+            function_bytes: 1 << 20,
+            locals: 500_000,
+            items: 100_000,
+            nesting: 16,
+            code_bytes: 512 << 20,
             compile_memory_bytes: 2 << 30,
             compile_time: Duration::from_secs(120),
         }
@@ -290,6 +305,12 @@ pub fn check_instance_id(id: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+/// Uploaded modules that are compiled at a time.
+pub const UPLOADS_COMPILED: usize = 2;
+
+/// Those, and uploads that wait for that; further ones are refused.
+pub const UPLOADS_AT_HAND: usize = 16;
 
 /// How long an HTTP endpoint may take to answer for an activity, where its caller does not say.
 pub const ENDPOINT_TIME: Duration = Duration::from_secs(100);

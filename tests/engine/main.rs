@@ -1,8 +1,10 @@
 //! The engine with real wasm and no host around it: what a guest sees, and what it may not do.
 
+mod bombs;
 mod hostile;
 mod limits;
 mod programs;
+mod proposals;
 mod refusals;
 mod replay;
 

@@ -81,6 +81,24 @@ fn what_was_compiled_is_taken_from_the_cache() {
     assert_eq!(walk(cache.path()), files);
 }
 
+/// What lies in the cache is run: a file that is not as it was written is not taken.
+#[test]
+fn a_bit_that_was_flipped_in_the_cache_is_found() {
+    let cache = tempfile::tempdir().unwrap();
+    let bytes = guest_bytes("select");
+    let admit = || Engine::new(GuestLimits::default(), 4, cache.path()).unwrap().admit(&bytes).unwrap();
+    admit();
+    let (file, _) = walk(cache.path()).remove(0);
+    let whole = std::fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 4;
+    for damaged in [&flipped, &whole[..whole.len() / 2]] {
+        std::fs::write(&file, damaged).unwrap();
+        assert_eq!(admit().module.orchestrators(), ["Select"]);
+        assert_eq!(std::fs::read(&file).unwrap(), whole, "it was compiled again");
+    }
+}
+
 fn walk(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {

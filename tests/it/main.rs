@@ -7,6 +7,7 @@ mod callbacks;
 mod children;
 mod cli;
 mod clients;
+mod compiling;
 mod conformance;
 mod control;
 mod durability;

@@ -9,10 +9,12 @@
 //! - [`replay`]: a history outside its host
 //! - [`duration`]: lengths of time on the command line
 //! - [`failure`]: why a command failed
+//! - [`compile`]: what `serve` starts for each module that it compiles
 
 mod binding;
 mod build;
 mod client;
+mod compile;
 mod config;
 mod control;
 mod duration;
@@ -81,6 +83,7 @@ enum Command {
     Key(key::KeyCommand),
     Binding(binding::Binding),
     Openapi(Openapi),
+    CompileModule(compile::CompileModule),
 }
 
 /// Prints the document of the HTTP API (OpenAPI 3.1). A host serves it at /openapi.json, and for people at /docs.
@@ -136,6 +139,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Build(build) => Ok(build.run()?),
         Command::Replay(replay) => replay.run(),
         Command::Key(key) => key.run(),
+        Command::CompileModule(compile) => compile.run(),
         Command::Openapi(Openapi) => {
             text::line(&format!("{:#}", crate::api::document()));
             Ok(())
@@ -179,7 +183,7 @@ mod tests {
 
     #[test]
     fn each_command_shows_examples() {
-        for command in Cli::command().get_subcommands() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("fermata {}", command.get_name())), "{}", command.get_name());
         }

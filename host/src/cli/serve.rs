@@ -22,7 +22,7 @@ use crate::api::{Api, Door, Outside, Sites};
 use crate::callback::Callbacks;
 use crate::clock::{Clock, SkippingClock, SystemClock};
 use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
-use crate::engine::Engine;
+use crate::engine::{Compiler, Engine};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::store::embedded::Embedded;
@@ -215,7 +215,8 @@ impl Serve {
             ..Options::default()
         };
         let cache = cache(&self.data)?;
-        let engine = Engine::with_callbacks(limits.guest.clone(), options.guests(), &cache, callbacks.clone())
+        let compiler = Compiler::in_children(limits.module.clone());
+        let engine = Engine::of_host(limits.guest.clone(), options.guests(), compiler, &cache, callbacks.clone())
             .map_err(|error| anyhow::anyhow!("the WebAssembly engine can not start: {error:#}"))?;
         let clock: Arc<dyn Clock> =
             if self.skippable_clock { Arc::new(SkippingClock::default()) } else { Arc::new(SystemClock) };

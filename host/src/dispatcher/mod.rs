@@ -35,6 +35,7 @@ mod simulator;
 mod slot;
 mod timers;
 mod turn;
+mod uploads;
 mod view;
 mod watchers;
 
@@ -59,7 +60,7 @@ pub use view::{HistoryView, InstanceView, Output};
 pub use watchers::{Taken, Taking, Watch};
 
 use crate::clock::Clock;
-use crate::engine::{BadModule, Engine};
+use crate::engine::{Admitted, BadModule, Engine};
 use crate::limits::HostLimits;
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
@@ -72,6 +73,7 @@ use run_queue::RunQueue;
 use share::Shares;
 use slot::{Body, Inner, Slot};
 use timers::Timers;
+use uploads::Uploads;
 use watchers::Watchers;
 
 /// How long an instance whose write failed, or which could not be read, is left alone.
@@ -90,6 +92,7 @@ pub struct Dispatcher {
     registry: Registry,
     /// Held while a module is deployed: what the registry is told last must be what is stored last.
     deploying: tokio::sync::Mutex<()>,
+    uploads: Uploads,
     queue: Arc<RunQueue>,
     shares: Shares,
     limits: HostLimits,
@@ -165,6 +168,9 @@ impl Options {
 pub enum DeployError {
     #[error(transparent)]
     BadModule(#[from] BadModule),
+    /// Says nothing about the module.
+    #[error("as many modules as the host looks at already wait to be compiled")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -189,6 +195,7 @@ impl Dispatcher {
             partitions: (0..store::PARTITIONS).map(|_| Mutex::default()).collect(),
             registry: Registry::default(),
             deploying: tokio::sync::Mutex::default(),
+            uploads: Uploads::default(),
             queue: Arc::new(RunQueue::new(options.limits.interrupted_guests)),
             shares: Shares::new(options.limits.clone()),
             limits: options.limits.clone(),
@@ -225,26 +232,20 @@ impl Dispatcher {
 
     /// Keeps a module and makes it active for the names it holds; returns its digest and names.
     pub async fn deploy(self: &Arc<Self>, bytes: bytes::Bytes) -> Result<ModuleInfo, DeployError> {
-        let engine = self.engine.clone();
-        let admitted = tokio::task::spawn_blocking(move || engine.admit(&bytes))
-            .await
-            .map_err(|error| StoreError::Io(error.to_string().into()))??;
+        let admitted = self.uploads.admit(self.engine.clone(), bytes).await?;
         self.keep(admitted).await
     }
 
     /// The same, for a module that is only wanted where it is not known yet; none where it is.
     pub async fn deploy_if_new(self: &Arc<Self>, bytes: bytes::Bytes) -> Result<Option<ModuleInfo>, DeployError> {
-        let engine = self.engine.clone();
-        let admitted = tokio::task::spawn_blocking(move || engine.admit(&bytes))
-            .await
-            .map_err(|error| StoreError::Io(error.to_string().into()))??;
+        let admitted = self.uploads.admit(self.engine.clone(), bytes).await?;
         if self.registry.knows(admitted.module.digest()) {
             return Ok(None);
         }
         self.keep(admitted).await.map(Some)
     }
 
-    async fn keep(&self, admitted: crate::engine::Admitted) -> Result<ModuleInfo, DeployError> {
+    async fn keep(&self, admitted: Admitted) -> Result<ModuleInfo, DeployError> {
         let _deploying = self.deploying.lock().await;
         let module = &admitted.module;
         let deployed = store::Module {

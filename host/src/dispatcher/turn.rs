@@ -330,7 +330,11 @@ impl Dispatcher {
         let bytes = bytes.ok_or_else(|| Lifeless::Park(format!("its module {digest} is not stored")))?;
         self.engine.compile(digest, &bytes).map_err(|error| match error {
             // It could when it was deployed: what it lacks now is room or time.
-            BadModule::Describe(_) => Lifeless::Later(error.to_string()),
+            BadModule::Describe(_)
+            | BadModule::CompileTime(_)
+            | BadModule::CompileMemory
+            | BadModule::CompilerDied(_)
+            | BadModule::NoCompiler(_) => Lifeless::Later(error.to_string()),
             _ => Lifeless::Park(format!("its module {digest} does not load: {error}")),
         })
     }

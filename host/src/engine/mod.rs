@@ -1,13 +1,16 @@
 //! The only wasmtime. Turns modules into guests, and takes a guest through its steps.
 //!
 //! - [`settings`]: the switches, each with its reason
-//! - [`module`]: from uploaded bytes to a compiled module, and the cache on disk
+//! - [`module`]: from uploaded bytes to a module that guests can be made of
+//! - [`check`], [`compile`]: what a module may be; who compiles it, and where that is kept
 //! - [`guest`]: one orchestrator's wasm instance, resident while it is blocked
 //! - [`activity`]: one attempt at an activity
 //! - [`host_calls`]: the imports of `wit/orchestration.wit`
 //! - [`wasi`], [`log`]: the rest of a guest's world
 
 mod activity;
+mod check;
+pub mod compile;
 mod epoch;
 mod guest;
 mod host_calls;
@@ -18,19 +21,21 @@ mod wasi;
 mod world;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use wasmtime::component::Linker;
 
 pub use activity::ActivityCall;
+pub use compile::Compiler;
 pub use guest::{End, Guest, Progress};
 pub use log::Line;
 pub use module::{Admitted, BadModule, Module};
 
 use crate::callback::Callbacks;
-use crate::limits::GuestLimits;
+use crate::limits::{GuestLimits, ModuleLimits};
 use crate::metrics::Metrics;
+use compile::cache::Cache;
 use epoch::Epoch;
 use world::World;
 
@@ -41,7 +46,8 @@ pub struct Engine {
     limits: Arc<GuestLimits>,
     callbacks: Arc<Callbacks>,
     metrics: Arc<Metrics>,
-    cache: PathBuf,
+    compiler: Compiler,
+    cache: Cache,
     compiled: Mutex<HashMap<String, Arc<Module>>>,
     epoch: Epoch,
     /// Memory of the process from which on guests get no more, bytes.
@@ -52,15 +58,17 @@ pub struct Engine {
 
 impl Engine {
     /// `guests`: how many may exist at a time. `cache`: the directory for compiled modules; nobody else may write to it, for what lies there is
-    /// run as machine code. Callback URLs of its guests lead nowhere: for replays, which make none, and for tests.
+    /// run as machine code. It compiles modules itself, and callback URLs of its guests lead nowhere: for replays, which make none, and for tests.
     pub fn new(limits: GuestLimits, guests: u32, cache: &Path) -> wasmtime::Result<Arc<Engine>> {
-        Engine::with_callbacks(limits, guests, cache, Arc::new(Callbacks::new(cache, "http://nowhere.invalid")))
+        let compiler = Compiler::here(ModuleLimits::default());
+        Engine::of_host(limits, guests, compiler, cache, Arc::new(Callbacks::new(cache, "http://nowhere.invalid")))
     }
 
-    /// The same, with the callback URLs of a host.
-    pub fn with_callbacks(
+    /// The same, with the compiler and the callback URLs of a host.
+    pub fn of_host(
         limits: GuestLimits,
         guests: u32,
+        compiler: Compiler,
         cache: &Path,
         callbacks: Arc<Callbacks>,
     ) -> wasmtime::Result<Arc<Engine>> {
@@ -75,7 +83,8 @@ impl Engine {
                 bytes => bytes,
             },
             metrics: Arc::default(),
-            cache: cache.join(module::cache_folder(&wasm)),
+            cache: Cache::of(&wasm, cache),
+            compiler,
             wasm,
             linker,
             limits: Arc::new(limits),
@@ -93,8 +102,7 @@ impl Engine {
     /// Drops a compiled module that was deleted, from memory and from the cache on disk.
     pub fn forget(&self, digest: &str) {
         self.compiled.lock().expect("no panic while it is held").remove(digest);
-        // What is left there is never asked for.
-        let _ = std::fs::remove_file(self.cache.join(format!("{digest}.cwasm")));
+        self.cache.forget(digest);
     }
 
     /// How many linear memories residents may take, where so many other guests may exist besides.

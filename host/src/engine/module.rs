@@ -1,17 +1,12 @@
-//! From uploaded bytes to a compiled module: encode, check, compile, list what it holds. What was compiled is kept on disk, by digest and
-//! by everything about the engine that the machine code depends on.
+//! From uploaded bytes to a module that guests can be made of: encode, check and compile, or find it compiled; list what it holds.
 
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift};
 use wasmtime::{Store, Trap, WasmBacktrace};
 
@@ -55,7 +50,7 @@ pub struct Admitted {
 }
 
 /// Why an upload is refused. The text is for the person who sent it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum BadModule {
     #[error("this is not WebAssembly: a module begins with the bytes 00 61 73 6d (\\0asm)")]
     NotWasm,
@@ -67,6 +62,10 @@ pub enum BadModule {
     NotEncodable(String),
     #[error("this module is not valid: {0}")]
     Invalid(String),
+    #[error("this module needs a feature of WebAssembly that is off here, {feature}: {why}")]
+    Feature { feature: String, why: String },
+    #[error("this module has more {what} than a host takes: {has}, and at most {at_most} are taken")]
+    TooMuch { what: String, has: u64, at_most: u64 },
     #[error("this module imports what the host does not offer: {0}")]
     Import(String),
     #[error("this module does not export {GUEST} as wit/orchestration.wit has it: {0}")]
@@ -75,12 +74,34 @@ pub enum BadModule {
     Describe(String),
     #[error("this module holds no orchestrator and no activity")]
     Empty,
+    #[error("this module takes longer to compile than a host lets it: {0:?}")]
+    CompileTime(Duration),
+    #[error("this module takes more memory to compile than a host gives it")]
+    CompileMemory,
+    #[error("this module ends whoever compiles it: {0}")]
+    CompilerDied(String),
+    /// Says nothing about the module.
+    #[error("the host can not compile now: {0}")]
+    NoCompiler(String),
+}
+
+impl BadModule {
+    /// Whether the module may be fine, but asks more of a host than that gives.
+    pub fn is_of_limits(&self) -> bool {
+        matches!(
+            self,
+            BadModule::TooMuch { .. }
+                | BadModule::CompileTime(_)
+                | BadModule::CompileMemory
+                | BadModule::CompilerDied(_)
+        )
+    }
 }
 
 impl Engine {
     /// Checks an upload and compiles it; the cache on disk makes it cheap the second time.
     pub fn admit(self: &Arc<Self>, bytes: &[u8]) -> Result<Admitted, BadModule> {
-        let component = encode(bytes)?;
+        let component = self.compiler.encode(bytes)?;
         let digest = hex::encode(Sha256::digest(&component));
         let module = self.compile(&digest, &component)?;
         if module.manifest.orchestrators.is_empty() && module.manifest.activities.is_empty() {
@@ -129,48 +150,14 @@ impl Engine {
     }
 
     fn load_or_compile(&self, digest: &str, component: &[u8]) -> Result<Component, BadModule> {
-        let path = self.cache.join(format!("{digest}.cwasm"));
-        if let Some(compiled) = load_compiled(&self.wasm, &path) {
+        if let Some(compiled) = self.cache.load(&self.wasm, digest) {
             return Ok(compiled);
         }
         let begun = std::time::Instant::now();
-        let compiled = Component::new(&self.wasm, component).map_err(|error| BadModule::Invalid(chain(&error)))?;
+        let code = self.compiler.compile(component)?;
         tracing::info!(digest, ms = begun.elapsed().as_millis() as u64, "module compiled");
-        if let Err(error) = compiled.serialize().and_then(|code| Ok(keep(&path, &code)?)) {
-            tracing::warn!("the compiled module can not be cached in {}: {error:#}", path.display());
-        }
-        Ok(compiled)
+        self.cache.keep(&self.wasm, digest, &code).map_err(|error| BadModule::NoCompiler(chain(&error)))
     }
-}
-
-/// The folder of compiled modules that fit this engine: its version, its settings and this processor.
-pub fn cache_folder(wasm: &wasmtime::Engine) -> PathBuf {
-    let mut hasher = DefaultHasher::new();
-    wasm.precompile_compatibility_hash().hash(&mut hasher);
-    PathBuf::from(format!("{:016x}", hasher.finish()))
-}
-
-#[allow(unsafe_code)]
-fn load_compiled(wasm: &wasmtime::Engine, path: &Path) -> Option<Component> {
-    if !path.exists() {
-        return None;
-    }
-    // SAFETY: the file was written by `keep` below, as a whole, from this engine's own output, into a directory that is the host's alone
-    // and named for this very engine; wasmtime refuses files of another version or setting.
-    let loaded = unsafe { Component::deserialize_file(wasm, path) };
-    loaded.inspect_err(|error| tracing::warn!("{} is compiled again: {error:#}", path.display())).ok()
-}
-
-/// Writes a file as a whole or not at all: half of a compiled module would be run as machine code.
-fn keep(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().expect("a cached file lies in the cache folder");
-    std::fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
-    let mut file = std::fs::File::create_new(&temporary)?;
-    file.write_all(code)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    Ok(())
 }
 
 impl Module {
@@ -268,43 +255,6 @@ fn exports(component: &Component) -> Result<Exports, BadModule> {
         run_orchestrator: function("run-orchestrator")?,
         run_activity: function("run-activity")?,
     })
-}
-
-/// A component as it is; a core module made into one by the type that its component-type section tells.
-fn encode(bytes: &[u8]) -> Result<Vec<u8>, BadModule> {
-    const CORE: &[u8] = b"\0asm\x01\0\0\0";
-    if !bytes.starts_with(b"\0asm") {
-        return Err(BadModule::NotWasm);
-    }
-    if !bytes.starts_with(CORE) {
-        return Ok(bytes.to_vec());
-    }
-    if !has_component_type(bytes)? {
-        return Err(BadModule::NoComponentType);
-    }
-    let encode = || {
-        wit_component::ComponentEncoder::default()
-            .validate(true)
-            .module(bytes)?
-            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
-            .encode()
-    };
-    encode().map_err(|error| {
-        let text = format!("{error:#}");
-        if text.contains("import") { BadModule::Import(text) } else { BadModule::NotEncodable(text) }
-    })
-}
-
-fn has_component_type(bytes: &[u8]) -> Result<bool, BadModule> {
-    for part in wasmparser::Parser::new(0).parse_all(bytes) {
-        match part.map_err(|error| BadModule::Invalid(error.to_string()))? {
-            wasmparser::Payload::CustomSection(section) if section.name().starts_with("component-type") => {
-                return Ok(true);
-            }
-            _ => {}
-        }
-    }
-    Ok(false)
 }
 
 /// Runs what never waits.

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 
 use super::ApiError;
 use crate::dispatcher::{ControlError, DeployError, MigrateError, PurgeError, RaiseError, Reused, StartError};
+use crate::engine::BadModule;
 use crate::store::StoreError;
 
 impl From<ControlError> for ApiError {
@@ -144,6 +145,18 @@ impl From<Reused> for ApiError {
 impl From<DeployError> for ApiError {
     fn from(error: DeployError) -> ApiError {
         match error {
+            DeployError::Busy => {
+                let hint = "send it again after the time in Retry-After";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "host-busy", error.to_string(), hint).retry_after(10)
+            }
+            DeployError::BadModule(bad @ BadModule::NoCompiler(_)) => {
+                let hint = "nothing was kept; the log of the host says more";
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no-compiler", bad.to_string(), hint).retry_after(10)
+            }
+            DeployError::BadModule(bad) if bad.is_of_limits() => {
+                let hint = "make it smaller, or split it into several modules";
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "module-limit", bad.to_string(), hint)
+            }
             DeployError::BadModule(bad) => {
                 let hint = "build it with `fermata build`, or with the fermata-guest crate";
                 ApiError::new(StatusCode::BAD_REQUEST, "bad-module", bad.to_string(), hint)
@@ -222,6 +235,16 @@ mod tests {
         assert_eq!(status(StoreError::Full), 503);
         assert_eq!(status(StoreError::Poisoned("fsync failed".into())), 503);
         assert_eq!(status(StoreError::Damaged("row 7".into())), 500);
+    }
+
+    #[test]
+    fn a_module_that_asks_too_much_is_told_from_one_that_is_wrong() {
+        let bad = |bad: BadModule| status(DeployError::BadModule(bad));
+        assert_eq!(bad(BadModule::NotWasm), 400);
+        assert_eq!(bad(BadModule::CompileMemory), 422);
+        assert_eq!(bad(BadModule::CompileTime(std::time::Duration::from_secs(1))), 422);
+        assert_eq!(bad(BadModule::NoCompiler("no such file".into())), 503);
+        assert_eq!(status(DeployError::Busy), 429);
     }
 
     #[tokio::test]

@@ -258,7 +258,8 @@ impl Operation {
             )
             .body(Body::Module)
             .answer(Described::json::<Module>(200, "It was known."))
-            .answer(Described::json::<Module>(201, "It is new.")),
+            .answer(Described::json::<Module>(201, "It is new."))
+            .answer(Described::refusal(422, "It has too much in it, or takes too long or too much memory to compile.")),
             Call::Modules => Operation::new(MODULES, "List modules", "The latest deployed first.")
                 .answer(Described::json::<Vec<Module>>(200, "All there are.")),
             Call::DeleteModule => Operation::new(MODULES, "Delete a module", "One that no instance needs.")
