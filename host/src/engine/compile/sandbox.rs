@@ -11,20 +11,23 @@ const NICENESS: i32 = 5;
 
 /// Gives up what is not needed, and says what that was.
 pub fn enter(limits: &ModuleLimits) -> String {
+    // Whole seconds, and so never less than what was asked for.
+    let seconds = limits.compile_time.as_secs() + 1;
+    let memory = limits.compile_memory_bytes;
     let bounds = [
-        ("memory", Resource::AS, limits.compile_memory_bytes),
-        // Whole seconds, and so never less than what was asked for.
-        ("processor time", Resource::CPU, limits.compile_time.as_secs() + 1),
-        ("no files written", Resource::FSIZE, 0),
-        ("no files opened", Resource::NOFILE, 0),
-        ("no core dumps", Resource::CORE, 0),
+        ("memory", Resource::AS, memory, memory),
+        // A process is told at the first, by the signal that its parent knows, and killed at the second.
+        ("processor time", Resource::CPU, seconds, seconds + 1),
+        ("no files written", Resource::FSIZE, 0, 0),
+        ("no files opened", Resource::NOFILE, 0, 0),
+        ("no core dumps", Resource::CORE, 0, 0),
     ];
     let mut applied = Vec::new();
     // The kernel's means need a file, so that comes before none can be opened any more.
     #[cfg(target_os = "linux")]
     applied.extend(linux::enter());
-    for (name, resource, bound) in bounds {
-        if resource.set(bound, bound).is_ok() {
+    for (name, resource, soft, hard) in bounds {
+        if resource.set(soft, hard).is_ok() {
             applied.push(name);
         }
     }
