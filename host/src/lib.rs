@@ -19,11 +19,13 @@
 //! - `fermata_replay`, a crate of its own: what a message does to an instance, without I/O
 //! - [`store`]: what is durable
 //! - [`keys`], [`name_pattern`], [`callback`]: who may ask what
+//! - [`backup`], [`verify`]: copies of what is durable, and whether it is true
 //! - [`clock`], [`limits`]: the time, and every bound, each in one place
 //!
 //! `docs/architecture.md` walks the way of one event, and says what is absent where.
 
 pub mod api;
+pub mod backup;
 pub mod callback;
 pub mod cli;
 pub mod clock;
@@ -36,3 +38,4 @@ pub mod name_pattern;
 mod private_file;
 pub mod store;
 mod url;
+pub mod verify;

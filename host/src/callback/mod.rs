@@ -21,6 +21,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::url::encode;
+pub use secret::FILE;
 use secret::{Secret, SecretFile};
 
 /// Where callback URLs lie.

@@ -1,9 +1,9 @@
-//! The `fermata` command. Apart from `serve`, `new`, `build`, `replay` and `key` it talks HTTP like anyone else.
+//! The `fermata` command. Apart from `serve`, `new`, `build`, `replay`, `key`, `backup`, `restore` and `verify` it talks HTTP like anyone else.
 //!
 //! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
 //!
 //! - [`serve`]: the host itself, and [`config`], its file; [`new`], [`build`]: projects, and modules from them
-//! - [`key`]: who may ask a host
+//! - [`key`]: who may ask a host; [`backup`]: data directories, and copies of them
 //! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`], [`binding`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
 //!   answers are shown to people
 //! - [`replay`]: a history outside its host
@@ -11,6 +11,7 @@
 //! - [`failure`]: why a command failed
 //! - [`compile`]: what `serve` starts for each module that it compiles
 
+mod backup;
 mod binding;
 mod build;
 mod client;
@@ -81,6 +82,9 @@ enum Command {
     Replay(replay::Replay),
     Skip(skip::Skip),
     Key(key::KeyCommand),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Verify(backup::Verify),
     Binding(binding::Binding),
     Openapi(Openapi),
     CompileModule(compile::CompileModule),
@@ -139,6 +143,9 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Build(build) => Ok(build.run()?),
         Command::Replay(replay) => replay.run(),
         Command::Key(key) => key.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Verify(verify) => verify.run(),
         Command::CompileModule(compile) => compile.run(),
         Command::Openapi(Openapi) => {
             text::line(&format!("{:#}", crate::api::document()));

@@ -5,13 +5,16 @@
 //!   be done twice
 //! - [`partitions`], [`modules`]: the other things that are written
 //! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
+//! - [`copy`]: a file read beside its host, for a copy or to be checked; [`check`]: whether its rows fit each other
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
 //! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`]: whether it still is what was written;
 //!   [`health`]: which errors mean what
 
 mod apply;
 mod chain;
+pub mod check;
 mod checkpoint;
+pub mod copy;
 mod format;
 mod health;
 mod listing;
@@ -39,10 +42,14 @@ use tokio::sync::oneshot;
 
 use self::checkpoint::Checkpoints;
 use self::health::{Failure, Health};
+use self::lock::Lock;
 use self::partitions::Numbers;
 use self::reader::Readers;
 use self::writer::{Answer, Job, Writer};
 use super::*;
+
+/// The database's name in the data directory.
+pub const FILE: &str = "fermata.db";
 
 /// Dropping it writes what is queued, and closes the file.
 pub struct Embedded {
@@ -58,9 +65,10 @@ impl Embedded {
     /// Opens the store in this directory, or makes a new one.
     pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
         open::directory(dir)?;
-        let lock = lock::lock(dir)?;
-        let file = dir.join("fermata.db");
+        let mut lock = lock::lock(dir)?;
+        let file = dir.join(FILE);
         let db = open::database(&file)?;
+        lock.announce()?;
         let numbers = Numbers::read(&db).map_err(health::read_error)?;
         let health = Arc::new(Health::default());
         let checkpoints = Checkpoints::start(&file, health.clone())?;

@@ -4,7 +4,6 @@
 //! alone waits for a moment: the turn that it causes comes right behind it, and both are written at once.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -17,6 +16,7 @@ use rusqlite::config::DbConfig;
 use super::apply::Batch;
 use super::checkpoint::Checkpoints;
 use super::health::{Failure, Health, Reach, reach, read_error};
+use super::lock::Lock;
 use super::space::{PAGES, Space};
 use crate::store::{Change, OnDurable, StoreError, Write};
 
@@ -83,7 +83,7 @@ pub(super) fn start(
     db: Connection,
     checkpoints: Checkpoints,
     health: Arc<Health>,
-    lock: File,
+    lock: Lock,
 ) -> std::io::Result<(Sender<Job>, JoinHandle<()>)> {
     let (queue, jobs) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("fermata-writer".to_owned()).spawn(move || {
