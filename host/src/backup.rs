@@ -58,7 +58,7 @@ pub fn restore(from: &Path, data: &Path) -> Result<Report, BackupError> {
 fn left_by_a_host(dir: &Path) -> Result<Option<String>, BackupError> {
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let name = entry.map_err(at(dir))?.file_name().to_string_lossy().into_owned();
-        if name.ends_with("-wal") || name.ends_with("-journal") || name.ends_with(".log") {
+        if name.ends_with("-wal") || name.ends_with("-journal") {
             return Ok(Some(name));
         }
     }

@@ -1,4 +1,4 @@
-//! No acknowledgement leaves before the fsync that makes it true. A shim under the store holds fsync back, or lets it fail.
+//! No acknowledgement leaves before the fsync that makes it true. A shim under the store holds fsync back, or lets it fail, or fills the disk.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use tests::{BASE, Settings};
 
 use super::Fresh;
 
-/// A host whose fsync calls are in our hands.
+/// A host whose files are in our hands.
 struct Shimmed {
     host: Fresh,
     control: tempfile::TempDir,
@@ -19,7 +19,11 @@ impl Shimmed {
     fn start() -> Shimmed {
         let control = tempfile::tempdir().unwrap();
         let host = Fresh::with(|settings: Settings| {
-            settings.environment("LD_PRELOAD", shim()).environment("FERMATA_FSYNC_SHIM", control.path())
+            let data = settings.data().to_owned();
+            settings
+                .environment("LD_PRELOAD", shim())
+                .environment("FERMATA_IO_SHIM", control.path())
+                .environment("FERMATA_IO_SHIM_DATA", data)
         });
         Shimmed { host, control }
     }
@@ -34,6 +38,15 @@ impl Shimmed {
 
     fn fail(&self) {
         std::fs::write(self.control.path().join("fail"), "").unwrap();
+    }
+
+    /// Lets nothing more be written to the data directory.
+    fn fill(&self) {
+        std::fs::write(self.control.path().join("full"), "").unwrap();
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.control.path().join("full")).unwrap();
     }
 
     /// How often fsync was called.
@@ -78,7 +91,7 @@ impl Pending {
 fn shim() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let deps = test.parent().unwrap();
-    let candidates = [deps.join("libfsync_shim.so"), deps.parent().unwrap().join("libfsync_shim.so")];
+    let candidates = [deps.join("libio_shim.so"), deps.parent().unwrap().join("libio_shim.so")];
     candidates.into_iter().find(|path: &PathBuf| Path::exists(path)).expect("the shim is a dependency of this test")
 }
 
@@ -121,9 +134,16 @@ fn after_a_failed_fsync_nothing_is_acknowledged_until_a_restart() {
     assert_eq!(shimmed.host.post(&format!("{BASE}/orchestrators/W"), "").status, 503);
     assert_eq!(shimmed.host.status(&id).status, 503, "what is read may not be true");
     assert_eq!(shimmed.host.get("/modules").status, 503);
+    assert_eq!(shimmed.host.get(&format!("{BASE}/instances")).status, 503);
+    assert_eq!(shimmed.host.get(&format!("{BASE}/instances/{id}/history")).status, 503);
+    assert_eq!(shimmed.host.put("/modules", &tests::guest_bytes("test-guest-b")).status, 503);
+    for verb in ["terminate", "suspend", "resume"] {
+        assert_eq!(shimmed.host.control(&id, verb, "").status, 503, "{verb}");
+    }
     let health = shimmed.host.get("/healthz");
     assert_eq!(health.status, 503);
     assert!(health.body.contains("restart"), "{health:?}");
+    assert!(shimmed.host.log().contains("storage can no longer be trusted"), "{}", shimmed.host.log());
 
     std::fs::remove_file(shimmed.control.path().join("fail")).unwrap();
     assert_eq!(
@@ -142,4 +162,41 @@ fn after_a_failed_fsync_nothing_is_acknowledged_until_a_restart() {
         }
     };
     assert_eq!(shimmed.host.output(&id), expected);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room() {
+    let shimmed = Shimmed::start();
+    let host = &shimmed.host;
+    let id = host.start("Collect", "2");
+    host.raise(&id, "item", "1");
+    host.waits_for(&id, &["item"]);
+
+    shimmed.fill();
+    for refused in [
+        host.try_raise(&id, "item", "2"),
+        host.post(&format!("{BASE}/orchestrators/W"), ""),
+        host.put("/modules", &tests::guest_bytes("test-guest-b")),
+    ] {
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.retry_after.is_some() && refused.body.contains("full"), "{refused:?}");
+    }
+    assert_eq!(host.status(&id).json()["runtimeStatus"], "Running", "what is there can be read");
+    assert_eq!(host.get("/healthz").status, 200);
+
+    shimmed.make_room();
+    tests::until("there is room", || (host.try_raise(&id, "item", "3").status == 202).then_some(()));
+    assert_eq!(host.output(&id), serde_json::json!([1, 3]), "what was refused has left nothing behind");
+    assert_eq!(host.put("/modules", &tests::guest_bytes("test-guest-b")).status, 201);
+}
+
+#[test]
+fn a_second_host_on_the_same_data_is_refused() {
+    let host = Fresh::start();
+    let refused = host.settings().try_start().err().unwrap();
+    let words = format!("in use by another process ({})", host.pid());
+    assert!(refused.contains(&words), "{refused}");
+    let id = host.start("Collect", "1");
+    host.raise(&id, "item", "1");
+    assert_eq!(host.output(&id), serde_json::json!([1]));
 }

@@ -1,6 +1,7 @@
 //! The host as its users meet it: the real binary, real wasm, real HTTP. A module per promise.
 
 mod activities;
+mod backup;
 mod buffering;
 mod building;
 mod callbacks;

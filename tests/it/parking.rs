@@ -68,3 +68,35 @@ fn a_module_that_does_not_fit_parks_an_instance_until_it_is_repaired_or_moved() 
     assert_eq!(host.output("repaired"), json!([1, 2]));
     assert_eq!(host.control("repaired", "unpark", "").status, 409);
 }
+
+/// It can not be replayed, and nobody can say what it would have done; the others go on.
+#[test]
+fn a_bit_that_changed_parks_its_instance_alone() {
+    let mut host = Fresh::start();
+    let ids = ["spoilt", "whole"];
+    for id in ids {
+        assert_eq!(host.post(&format!("{BASE}/orchestrators/Collect/{id}"), "3").status, 202);
+        // Of several pages, the last of which holds nothing else.
+        host.raise(id, "item", &format!("\"{} end of {id}\"", "x".repeat(10_000)));
+        host.waits_for(id, &["item"]);
+        host.raise(id, "item", "2");
+        tests::until("both have been read", || {
+            (host.details(id)["historyEvents"].to_string().matches("EventRaised").count() == 2).then_some(())
+        });
+    }
+    let (status, settings) = host.take().terminate();
+    assert_eq!(status, Some(0));
+    let file = host.data().join("fermata.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let text = b"end of spoilt";
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+
+    host.host = Some(settings.start());
+    ids.iter().for_each(|id| host.raise(id, "item", "3"));
+    assert_eq!(host.output("whole")[2], 3);
+    let why = tests::until("it is parked", || parked(&host, "spoilt").as_str().map(str::to_owned));
+    assert!(why.contains("damaged") && why.contains("checksum"), "{why}");
+    assert!(host.log().contains("a page of the database is not what was written"), "{}", host.log());
+}

@@ -98,6 +98,10 @@ impl Settings {
         }
     }
 
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Another address to listen on than a free port of this machine alone.
     pub fn listen(mut self, address: &str) -> Settings {
         self.listen = address.into();
@@ -107,10 +111,6 @@ impl Settings {
     pub fn residency(mut self, residency: &str) -> Settings {
         self.residency = residency.into();
         self
-    }
-
-    pub fn data(&self) -> &Path {
-        &self.data
     }
 
     /// A further argument of `fermata serve`.

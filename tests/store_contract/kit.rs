@@ -45,9 +45,14 @@ macro_rules! on_every_back_end {
 pub(crate) use on_every_back_end;
 
 impl World {
-    async fn over(name: &'static str, store: Arc<dyn Store>) -> World {
+    pub async fn over(name: &'static str, store: Arc<dyn Store>) -> World {
         let leases = store.acquire("tests").await.unwrap();
         World { name, store, leases, _dir: None }
+    }
+
+    /// A store whose partitions are owned already.
+    pub fn owning(store: Arc<dyn Store>, leases: Vec<Lease>) -> World {
+        World { name: "embedded", store, leases, _dir: None }
     }
 
     pub async fn open(dir: &Path) -> World {

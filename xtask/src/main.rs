@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod clients;
 mod demo;
+mod faults;
 mod guests;
 mod project;
 mod sim;
@@ -32,6 +33,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Runs the tests of a disk that fails, as long as these numbers say
+    Faults(faults::Faults),
     /// Builds every guest to target/guests/<package>.wasm
     Guests,
     /// Installs the clients of Durable Functions that the tests drive a host with, where they are not installed yet
@@ -72,6 +75,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo { check } => demo::run(check),
         Command::Test { rest } => checks::run(&rest),
+        Command::Faults(faults) => faults.run(),
         Command::Guests => guests::build_all(),
         Command::Clients => clients::install(),
         Command::Sim { minutes, seeds } => sim::run(minutes, seeds),

@@ -156,7 +156,11 @@ impl Engine {
         let begun = std::time::Instant::now();
         let code = self.compiler.compile(component)?;
         tracing::info!(digest, ms = begun.elapsed().as_millis() as u64, "module compiled");
-        self.cache.keep(&self.wasm, digest, &code).map_err(|error| BadModule::NoCompiler(chain(&error)))
+        // Made for this engine, it is refused only where the module asks for more than guests may have: a table that begins too large, say.
+        self.cache.keep(&self.wasm, digest, &code).map_err(|error| {
+            self.cache.forget(digest);
+            BadModule::Invalid(chain(&error))
+        })
     }
 }
 

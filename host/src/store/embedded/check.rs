@@ -6,7 +6,7 @@ use super::format::FORMAT;
 use super::health::read_error;
 
 /// Each gives a line for whatever should not be.
-const LINES: [&str; 9] = [
+const LINES: [&str; 8] = [
     "SELECT 'SQLite says: ' || integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     "SELECT 'row ' || row || ' of history belongs to no instance' FROM history WHERE key NOT IN (SELECT key FROM instance)",
     "SELECT 'message ' || seq || ' belongs to no instance' FROM inbox WHERE key NOT IN (SELECT key FROM instance)",

@@ -42,7 +42,6 @@ use tokio::sync::oneshot;
 
 use self::checkpoint::Checkpoints;
 use self::health::{Failure, Health};
-use self::lock::Lock;
 use self::partitions::Numbers;
 use self::reader::Readers;
 use self::writer::{Answer, Job, Writer};

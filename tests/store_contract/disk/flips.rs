@@ -1,0 +1,132 @@
+//! A bit that changes on the disk is found out, or makes no difference: it is never part of an answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fermata::store::StoreError;
+use fermata::store::embedded::Embedded;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::story::{Story, Tell};
+use crate::kit::World;
+
+const FLIPS: u64 = 2_000;
+/// Of one story.
+const FLIPS_EACH: u64 = 250;
+const ACTS: usize = 150;
+
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
+#[derive(Debug, Default)]
+struct Tally {
+    refused: u64,
+    partly_refused: u64,
+    harmless: u64,
+}
+
+#[tokio::test]
+async fn a_bit_that_changed_is_never_part_of_an_answer() {
+    let seed = super::seed("a_bit_that_changed_is_never_part_of_an_answer");
+    let flips = super::amount("FERMATA_FLIPS", FLIPS);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut tally = Tally::default();
+    let mut done = 0;
+    while done < flips {
+        let longest_step = if random.random_bool(0.5) { 9_000 } else { 60 };
+        let story = Story::new(random.random(), ACTS, longest_step).await;
+        let files = left(&story).await;
+        for _ in 0..FLIPS_EACH {
+            let flip = Flip::any(&files, &mut random);
+            match opened(&story, &files, flip).await {
+                Ok(Outcome::Refused) => tally.refused += 1,
+                Ok(Outcome::PartlyRefused) => tally.partly_refused += 1,
+                Ok(Outcome::Harmless) => tally.harmless += 1,
+                Err(why) => panic!("flip {done}, {flip:?} in {:?}: {why}", files[flip.file].0),
+            }
+            done += 1;
+        }
+    }
+    println!("{done} flips: {tally:?}");
+    assert!(tally.refused + tally.partly_refused > flips / 10, "{tally:?}");
+}
+
+/// The files of a store that was closed.
+async fn left(story: &Story) -> Files {
+    let dir = super::scratch();
+    let world = World::over("embedded", Arc::new(Embedded::open(dir.path()).unwrap())).await;
+    let nobody: Tell = Arc::new(|_| {});
+    assert_eq!(story.perform(&world, 0..story.len(), 8, nobody).await, (story.len(), None));
+    drop(world);
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.file_name().unwrap().into(), std::fs::read(&path).unwrap())).collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flip {
+    file: usize,
+    bit: usize,
+}
+
+impl Flip {
+    /// In half of all cases in the database, else in any file; not behind what was ever written to it.
+    fn any(files: &Files, random: &mut StdRng) -> Flip {
+        let written = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let database = files.iter().position(|(name, _)| name == Path::new("fermata.db")).unwrap();
+        let any = random.random_range(0..files.len());
+        let file = if random.random_bool(0.5) || written(&files[any].1) == 0 { database } else { any };
+        Flip { file, bit: random.random_range(0..written(&files[file].1) * 8) }
+    }
+}
+
+enum Outcome {
+    Refused,
+    PartlyRefused,
+    Harmless,
+}
+
+async fn opened(story: &Story, files: &Files, flip: Flip) -> Result<Outcome, String> {
+    let dir = super::scratch();
+    flipped(files, flip, dir.path());
+    let store = match Embedded::open(dir.path()) {
+        Ok(store) => store,
+        Err(StoreError::Damaged(why)) => return Ok(named(why.is_empty())),
+        // What SQLite can not make sense of at all, such as a first page that is none.
+        Err(StoreError::Io(why)) => return Ok(named(why.is_empty())),
+        Err(StoreError::NewerFormat { .. }) => return Ok(Outcome::Refused),
+        Err(other) => return Err(other.to_string()),
+    };
+    let leases = match fermata::store::Store::acquire(&store, "tests").await {
+        Ok(leases) => leases,
+        Err(StoreError::Damaged(_)) => return Ok(Outcome::Refused),
+        Err(other) => return Err(other.to_string()),
+    };
+    let world = World::owning(Arc::new(store), leases);
+    let mut outcome = Outcome::Harmless;
+    for (seen, expected) in story.seen(&world).await.into_iter().zip(story.end()) {
+        match (&seen, expected) {
+            (Ok(seen), Ok(expected)) if seen == expected => {}
+            (Err(StoreError::Damaged(_)), _) => outcome = Outcome::PartlyRefused,
+            _ => return Err(format!("{seen:?} instead of {expected:?}")),
+        }
+    }
+    if world.store.poisoned().is_some() {
+        return Err("the store is lost".to_owned());
+    }
+    Ok(outcome)
+}
+
+fn named(is_nameless: bool) -> Outcome {
+    assert!(!is_nameless, "a refusal says why");
+    Outcome::Refused
+}
+
+fn flipped(files: &Files, flip: Flip, dir: &Path) {
+    for (number, (name, bytes)) in files.iter().enumerate() {
+        let mut bytes = bytes.clone();
+        if number == flip.file {
+            bytes[flip.bit / 8] ^= 1 << (flip.bit % 8);
+        }
+        std::fs::write(dir.join(name), bytes).unwrap();
+    }
+}
