@@ -3,7 +3,7 @@
 use fermata_replay::{Outcome, RuntimeStatus};
 use serde_json::Value;
 
-use super::account::{Account, How, Known};
+use super::account::{Account, Errand, How, Known};
 use super::effects::Effects;
 use super::group::Group;
 use super::history::{History, numbers};
@@ -30,11 +30,9 @@ pub fn errands(account: &Account, history: &History, effects: &Effects) -> Vec<u
 }
 
 fn check_effects(account: &Account, done: &[u64], effects: &Effects) {
-    let is_remote = |errand: Option<&super::account::Errand>| {
-        errand.is_some_and(|errand| matches!(errand.how, How::Remote | How::Delegate))
-    };
-    for number in done.iter().filter(|number| is_remote(account.errand(**number))) {
-        assert!(effects.settle(*number), "errand {number} has a result, and nobody did it: {account:#?}");
+    let is_remote = |errand: &&Errand| matches!(errand.how, How::Remote | How::Delegate);
+    for errand in done.iter().filter_map(|number| account.errand(*number)).filter(is_remote) {
+        assert!(effects.settle(errand.number), "{errand:?} has a result, and nobody did it: {account:#?}");
     }
 }
 
