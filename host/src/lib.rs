@@ -20,21 +20,27 @@
 //! - [`store`]: what is durable
 //! - [`keys`], [`name_pattern`], [`callback`]: who may ask what
 //! - [`backup`], [`verify`]: copies of what is durable, and whether it is true
-//! - [`clock`], [`limits`]: the time, and every bound, each in one place
+//! - [`outbound`], [`capabilities`]: what may be reached from here, and what activities may do
+//! - [`clock`], [`limits`]: the time, and every bound, each in one place; [`budget`]: bytes that many share
+//! - [`config`]: the file in which an operator says what may be otherwise
 //!
 //! `docs/architecture.md` walks the way of one event, and says what is absent where.
 
 pub mod api;
 pub mod backup;
+mod budget;
 pub mod callback;
+pub mod capabilities;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod dispatcher;
 pub mod engine;
 pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod name_pattern;
+pub mod outbound;
 mod private_file;
 pub mod store;
 mod url;

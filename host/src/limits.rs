@@ -5,8 +5,10 @@ use std::time::Duration;
 
 pub use fermata_replay::ExecutionLimits;
 use fermata_replay::Failure;
+use ipnet::IpNet;
 // Lengths of time in the configuration: `30s`, `1m 30s`.
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use serde::de::{Deserializer, Error as _, Unexpected};
 use serde::{Deserialize, Serialize};
 
 /// All that can be configured.
@@ -34,8 +36,10 @@ impl Limits {
             ("guest.wall_time, milliseconds", guest.wall_time.as_millis() as u64, 10..=86_400_000),
             ("host.interrupted_guests", host.interrupted_guests as u64, 1..=4_096),
             ("host.inbox_messages", host.inbox_messages as u64, 1..=u64::MAX),
+            ("host.backlog_bytes", host.backlog_bytes as u64, 1..=u64::MAX),
             ("host.attempts_before_stalled", host.attempts_before_stalled.into(), 1..=1_000),
             ("http.connections", self.http.connections as u64, 1..=1 << 20),
+            ("http.connections_per_client", self.http.connections_per_client as u64, 1..=1 << 20),
             ("module.functions", self.module.functions.into(), 1..=10_000_000),
         ] {
             if !within.contains(&value) {
@@ -100,7 +104,8 @@ pub struct HostLimits {
     pub inbox_bytes: usize,
     /// Unread messages of all instances of one orchestrator that wait in memory, bytes.
     pub orchestrator_inbox_bytes: usize,
-    /// Unread messages of all instances, bytes: what a host that can not keep up with its clients may hold.
+    /// Unread messages of all instances, bytes: what a host that can not keep up with its clients may hold; and again writes of all kinds
+    /// that are on their way to the disk.
     pub backlog_bytes: usize,
     /// Instances of one orchestrator that have not ended; 0: as many as there is room for. They are counted when the host starts.
     pub orchestrator_instances: u64,
@@ -175,12 +180,57 @@ impl Default for ModuleLimits {
     }
 }
 
+/// How often something may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// The pace that lasts; at least once in a million seconds.
+    #[serde(deserialize_with = "pace")]
+    pub per_second: f64,
+    /// At once, after a while of less; at least 1.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// What one second allows may be asked for at once.
+    pub fn per_second(number: u32) -> Rate {
+        Rate { per_second: f64::from(number), burst: number }
+    }
+
+    /// Between two, where they keep the pace.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.per_second)
+    }
+}
+
+/// A number that a length of time can be made of.
+fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(from)?;
+    match number.is_finite() && number >= 1e-6 {
+        true => Ok(number),
+        false => Err(D::Error::invalid_value(Unexpected::Float(number), &"a number of at least 0.000001")),
+    }
+}
+
 /// Bounds on what a client may send.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpLimits {
     /// Connections at a time; further ones wait.
     pub connections: usize,
+    /// Connections of one client at a time: of an address, or of an IPv6 network of 64 bits. Further ones are turned away with 429.
+    pub connections_per_client: usize,
+    /// Networks whose addresses are not counted: not their connections, not their requests, not their wrong keys. Trusted proxies are not
+    /// either; of these the client is who they say that it is.
+    pub uncounted: Vec<IpNet>,
+    /// Requests with one key, where the key has no rate of its own; none: as many as there are.
+    pub key_rate: Option<Rate>,
+    /// Requests of one client for which no key was needed, or without one.
+    pub address_rate: Option<Rate>,
+    /// Keys that are none of the host's, from one client. Where there are more, no key of this client is looked at.
+    pub wrong_keys: Rate,
+    /// Bodies of all requests that are in memory at a time, bytes.
+    pub bodies_bytes: usize,
     /// Instances that are watched, or waited for, at a time.
     pub watches: usize,
     /// A request's body, bytes.
@@ -200,6 +250,12 @@ impl Default for HttpLimits {
     fn default() -> Self {
         HttpLimits {
             connections: 16_384,
+            connections_per_client: 256,
+            uncounted: ["127.0.0.0/8", "::1/128"].map(|loopback| loopback.parse().expect("it is a network")).to_vec(),
+            key_rate: None,
+            address_rate: Some(Rate { per_second: 100.0, burst: 200 }),
+            wrong_keys: Rate { per_second: 10.0 / 60.0, burst: 10 },
+            bodies_bytes: 256 << 20,
             watches: 10_000,
             body_bytes: 1 << 20,
             head_time: Duration::from_secs(30),
@@ -249,10 +305,16 @@ Limit {
     Inbox = "inbox",
     OrchestratorInbox = "orchestrator_inbox",
     Backlog = "backlog",
+    Writes = "writes",
     Instances = "instances",
     ProcessMemory = "process_memory",
     Interrupted = "interrupted",
     Module = "module",
+    Bodies = "bodies",
+    Connections = "connections",
+    KeyRate = "key_rate",
+    AddressRate = "address_rate",
+    WrongKeys = "wrong_keys",
 }
 }
 

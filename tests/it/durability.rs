@@ -8,6 +8,7 @@ use std::time::Duration;
 use tests::{BASE, Settings};
 
 use super::Fresh;
+use super::floods::hits;
 
 /// A host whose files are in our hands.
 struct Shimmed {
@@ -17,13 +18,19 @@ struct Shimmed {
 
 impl Shimmed {
     fn start() -> Shimmed {
+        Shimmed::with(|settings| settings)
+    }
+
+    fn with(adjust: impl FnOnce(Settings) -> Settings) -> Shimmed {
         let control = tempfile::tempdir().unwrap();
         let host = Fresh::with(|settings: Settings| {
             let data = settings.data().to_owned();
-            settings
-                .environment("LD_PRELOAD", shim())
-                .environment("FERMATA_IO_SHIM", control.path())
-                .environment("FERMATA_IO_SHIM_DATA", data)
+            adjust(
+                settings
+                    .environment("LD_PRELOAD", shim())
+                    .environment("FERMATA_IO_SHIM", control.path())
+                    .environment("FERMATA_IO_SHIM_DATA", data),
+            )
         });
         Shimmed { host, control }
     }
@@ -121,6 +128,55 @@ fn a_start_and_an_event_are_answered_after_their_fsync() {
         assert_eq!(pending.status(), 202, "{path}");
     }
     assert_eq!(shimmed.host.output(&id), serde_json::json!([1, 2]));
+}
+
+/// Nothing is queued without end for a disk that stands still; what was taken in is kept, and what was refused is not.
+#[test]
+fn what_the_disk_does_not_take_is_not_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("fermata.toml");
+    std::fs::write(&config, "[limits.host]\nbacklog_bytes = 1048576").unwrap();
+    let shimmed = Shimmed::with(|settings| settings.argument(&format!("--config={}", config.display())));
+    let (id, other) = (shimmed.host.start("Collect", "1000"), shimmed.host.start("W", ""));
+    shimmed.host.waits_for(&id, &["item"]);
+    shimmed.host.waits_for(&other, &["go"]);
+    let raise = format!("{BASE}/instances/{id}/raiseEvent/item");
+    let event = |number: usize| format!("\"{number} {}\"", "x".repeat(64 << 10));
+    shimmed.hold();
+    let mut sent = Vec::new();
+    loop {
+        let mut pending = shimmed.send(&raise, &event(sent.len()));
+        let is_refused = !pending.is_unanswered();
+        sent.push(pending);
+        if is_refused {
+            break;
+        }
+        assert!(sent.len() < 64, "a budget of 1 MiB is spent long before that");
+    }
+    let refused = shimmed.host.post(&format!("{BASE}/orchestrators/W"), "");
+    assert_eq!((refused.status, refused.retry_after.as_deref()), (429, Some("1")), "{refused:?}");
+    assert_eq!(refused.json()["code"], "host-busy");
+    assert!(hits(&shimmed.host, "writes") + hits(&shimmed.host, "backlog") >= 1);
+    // What ends an instance makes room, and is never refused.
+    let mut terminate = shimmed.send(&format!("{BASE}/instances/{other}/terminate"), "");
+    assert!(terminate.is_unanswered());
+    shimmed.release();
+    let statuses: Vec<u16> = sent.into_iter().map(Pending::status).collect();
+    assert!(statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
+    let mut taken_in: Vec<usize> = (0..statuses.len()).filter(|number| statuses[*number] == 202).collect();
+    assert!(taken_in.len() > 1 && taken_in.len() < statuses.len(), "{statuses:?}");
+    assert_eq!(terminate.status(), 202);
+    taken_in.push(statuses.len());
+    shimmed.host.raise(&id, "item", &event(statuses.len()));
+    let kept = tests::until("all are read", || {
+        let details = shimmed.host.details(&id);
+        let history = details["historyEvents"].as_array()?;
+        let inputs = history.iter().filter(|entry| entry["EventType"] == "EventRaised").map(|entry| &entry["Input"]);
+        let number = |input: &serde_json::Value| input.as_str()?.split(' ').next()?.parse::<usize>().ok();
+        let numbers: Vec<usize> = inputs.filter_map(number).collect();
+        (numbers.len() >= taken_in.len()).then_some(numbers)
+    });
+    assert_eq!(kept, taken_in, "what was taken in, in its order, and nothing of what was refused");
 }
 
 #[test]

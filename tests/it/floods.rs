@@ -22,7 +22,7 @@ fn metric(host: &Host, name: &str) -> u64 {
     line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
 }
 
-fn hits(host: &Host, limit: &str) -> u64 {
+pub(super) fn hits(host: &Host, limit: &str) -> u64 {
     metric(host, &format!("fermata_limit_hits_total{{limit=\"{limit}\"}}"))
 }
 

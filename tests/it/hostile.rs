@@ -10,32 +10,32 @@ use tests::{BASE, Host, PATIENCE};
 use crate::Fresh;
 
 /// A request as it goes over the wire, and the statuses that are right; 0: closed without an answer.
-struct Case {
-    name: String,
-    bytes: Vec<u8>,
-    expected: Vec<u16>,
+pub(super) struct Case {
+    pub name: String,
+    pub bytes: Vec<u8>,
+    pub expected: Vec<u16>,
     /// The client says that nothing more comes.
-    ends: bool,
+    pub ends: bool,
 }
 
-fn case(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &[u16]) -> Case {
+pub(super) fn case(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &[u16]) -> Case {
     Case { name: name.into(), bytes: bytes.into(), expected: expected.to_vec(), ends: false }
 }
 
 /// One that breaks off in the middle: a host must wait for the rest until it is told that there is none.
-fn cut(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Case {
+pub(super) fn cut(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Case {
     Case { ends: true, ..case(name, bytes, &[400, 0]) }
 }
 
 /// With a body, and a head that ends the connection.
-fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}{length}\r\n");
     [head.as_bytes(), body].concat()
 }
 
 /// Sends it, and gives the statuses of all that comes back until the host closes.
-fn statuses(host: &Host, bytes: &[u8], ends: bool) -> Vec<u16> {
+pub(super) fn statuses(host: &Host, bytes: &[u8], ends: bool) -> Vec<u16> {
     let mut stream = TcpStream::connect(host.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // The host may have answered and closed before all was sent.
@@ -402,13 +402,27 @@ fn lines() -> Vec<Case> {
 }
 
 /// One after which the connection stays open.
-fn request_kept(method: &str, target: &str) -> Vec<u8> {
+pub(super) fn request_kept(method: &str, target: &str) -> Vec<u8> {
     format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
 /// All that is kept, as far as it can be seen.
-fn kept(host: &Host) -> Vec<String> {
+pub(super) fn kept(host: &Host) -> Vec<String> {
     vec![host.get(&format!("{BASE}/instances")).body, host.details("there").to_string(), host.get("/modules").body]
+}
+
+/// Sends them all, and shows those that are not answered as they should be.
+pub(super) fn check(host: &Host, cases: &[Case]) {
+    let mut wrong = Vec::new();
+    for Case { name, bytes, expected, ends } in cases {
+        let found = statuses(host, bytes, *ends);
+        // Several requests have several answers; of one request any of the statuses that are given is right.
+        let is_right = if found.len() == 1 { expected.contains(&found[0]) } else { found == *expected };
+        if !is_right {
+            wrong.push(format!("{name}: {found:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -419,16 +433,7 @@ fn what_no_good_client_sends_is_refused_and_not_kept() {
     let before = kept(&host);
     let cases: Vec<Case> = [ids(), queries(), bodies(), framing(), lines()].into_iter().flatten().collect();
     assert!(cases.len() >= 300, "{}", cases.len());
-    let mut wrong = Vec::new();
-    for Case { name, bytes, expected, ends } in &cases {
-        let found = statuses(&host, bytes, *ends);
-        // Several requests have several answers; of one request any of the statuses that are given is right.
-        let is_right = if found.len() == 1 { expected.contains(&found[0]) } else { found == *expected };
-        if !is_right {
-            wrong.push(format!("{name}: {found:?}, not {expected:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    check(&host, &cases);
     assert_eq!(kept(&host), before);
     assert_eq!(host.get("/healthz").status, 200);
     assert!(!host.log().contains("panicked"), "{}", host.log());

@@ -11,7 +11,7 @@ const SCOPES: [&str; 5] = ["start", "raise", "read", "control", "deploy"];
 
 impl Fresh {
     /// `fermata key`, on the data of this host while it runs.
-    fn key(&self, arguments: &[&str]) -> String {
+    pub(crate) fn key(&self, arguments: &[&str]) -> String {
         let run = Command::new(binary()).arg("key").args(arguments).arg("--data").arg(self.data()).output().unwrap();
         assert!(run.status.success(), "{run:?}");
         String::from_utf8(run.stdout).unwrap().trim().to_owned()

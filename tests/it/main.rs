@@ -5,6 +5,7 @@ mod backup;
 mod buffering;
 mod building;
 mod callbacks;
+mod capabilities;
 mod children;
 mod cli;
 mod clients;
@@ -33,7 +34,9 @@ mod regressions;
 mod retention;
 mod retries;
 mod seed_samples;
+mod smuggling;
 mod timers;
+mod traffic;
 mod versions;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::project::{root, target_dir};
 pub const DEMO: [&str; 3] = ["budget-approval", "select", "new-building-permit"];
 const OTHER_EXAMPLES: [&str; 6] =
     ["phone-verification", "monitor", "fan-out", "saga", "shopping-cart", "approval-by-link"];
-const FOR_TESTS: [&str; 3] = ["test-guest-a", "test-guest-b", "test-guest-interpreter"];
+const FOR_TESTS: [&str; 4] = ["test-guest-a", "test-guest-b", "test-guest-interpreter", "test-guest-reaching"];
 
 /// Projects in other languages than Rust.
 const OTHER_LANGUAGES: [&str; 8] = [

@@ -53,7 +53,7 @@ impl Door {
             Door::Local(sites) => return sites.check(head).map(|()| Caller::Anybody),
             Door::Open => return Ok(Caller::Anybody),
         };
-        if matches!(route.needs, Needs::Nothing | Needs::Signature) {
+        if !route.needs.a_key() {
             return Ok(Caller::Anybody);
         }
         let secret = secret(head, route).ok_or_else(ApiError::no_key)?;

@@ -1,6 +1,7 @@
 //! Reads what a client sends, within bounds of size and time.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,46 +15,104 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::mount::Mount;
+use crate::budget::{Budget, Held};
 
 /// How much of a body that is too large is read and thrown away, and for how long.
 const DISCARDED_BYTES: usize = 16 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// Reads the whole body.
-pub async fn read(head: &Parts, mut body: Incoming, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
-    match timeout(time, up_to(limit, &mut body)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            let _ = timeout(DISCARD_TIME, discard(head, &mut body)).await;
-            Err(ApiError::body_too_large(limit))
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(ApiError::body_too_slow(time)),
+/// What is reserved before the next piece of a body is read, where the head does not announce less: a connection buffers no more.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The body of a request, which counts among the bytes of all bodies as long as it is there.
+pub struct Body {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl Body {
+    /// Its bytes, to be shared, not copied. They are counted no longer than the body itself is there.
+    pub fn bytes(&self) -> Bytes {
+        self.bytes.clone()
     }
 }
 
-/// None where the body is larger than `limit`, whether the head announced it or not.
-async fn up_to(limit: usize, body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Why a body is not read to its end.
+enum Refused {
+    TooLarge,
+    /// The bodies of all requests are as much as the host may hold.
+    NoRoom,
+    Broken(ApiError),
+}
+
+/// Reads the whole body, of which `budget` has the room.
+pub async fn read(
+    head: &Parts,
+    mut body: Incoming,
+    limit: usize,
+    time: Duration,
+    budget: &Budget,
+) -> Result<Body, ApiError> {
+    let mut held = budget.hold(0);
+    let refused = match timeout(time, up_to(limit, &mut body, &mut held)).await {
+        Ok(Ok(bytes)) => return Ok(Body { bytes, _held: held }),
+        Ok(Err(Refused::Broken(error))) => return Err(error),
+        Err(_) => return Err(ApiError::body_too_slow(time)),
+        Ok(Err(Refused::TooLarge)) => ApiError::body_too_large(limit),
+        Ok(Err(Refused::NoRoom)) => ApiError::no_room_for_body(),
+    };
+    drop(held);
+    throw_away(head, body).await;
+    Err(refused)
+}
+
+/// Reads some of a body that nobody wants, so that its client comes to read the answer.
+pub async fn throw_away(head: &Parts, mut body: Incoming) {
+    let _ = timeout(DISCARD_TIME, discard(head, &mut body)).await;
+}
+
+async fn up_to(limit: usize, body: &mut Incoming, held: &mut Held) -> Result<Bytes, Refused> {
     if body.size_hint().lower() > limit as u64 {
-        return Ok(None);
+        return Err(Refused::TooLarge);
     }
     // Most bodies are one piece: no copy is made then.
-    let first = next(body).await?.unwrap_or_default();
-    if first.len() > limit {
-        return Ok(None);
-    }
-    let Some(mut piece) = next(body).await? else { return Ok(Some(first)) };
+    let Some(first) = next_held(body, 0, limit, held).await? else { return Ok(Bytes::new()) };
+    let Some(mut piece) = next_held(body, first.len(), limit, held).await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);
     loop {
-        if whole.len() + piece.len() > limit {
-            return Ok(None);
-        }
         whole.extend_from_slice(&piece);
-        match next(body).await? {
+        match next_held(body, whole.len(), limit, held).await? {
             Some(more) => piece = more,
-            None => return Ok(Some(whole.freeze())),
+            None => return Ok(whole.freeze()),
         }
     }
+}
+
+/// The next piece, behind `so_far` bytes: room for it is reserved before it is read.
+async fn next_held(
+    body: &mut Incoming,
+    so_far: usize,
+    limit: usize,
+    held: &mut Held,
+) -> Result<Option<Bytes>, Refused> {
+    let announced = body.size_hint().upper().map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES as u64) as usize);
+    let needed = so_far + announced;
+    if needed > held.bytes() && !held.try_add(needed - held.bytes()) {
+        return Err(Refused::NoRoom);
+    }
+    let Some(piece) = next(body).await.map_err(Refused::Broken)? else { return Ok(None) };
+    if so_far + piece.len() > limit {
+        return Err(Refused::TooLarge);
+    }
+    Ok(Some(piece))
 }
 
 /// The next piece of data; trailers count as an empty one.

@@ -37,6 +37,13 @@ pub enum Needs {
     UnboundKey(Scope),
 }
 
+impl Needs {
+    /// Whether a key is looked at.
+    pub fn a_key(self) -> bool {
+        !matches!(self, Needs::Nothing | Needs::Signature)
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::answer::{Answer, Handled, empty};
-use super::body::{check_media_type, payload, read};
+use super::body::{check_media_type, payload};
 use super::error::ApiError;
 use super::instances::Manner;
 use super::query;
@@ -32,7 +32,7 @@ impl Api {
         let request = asked.request_key()?;
         let wait = query::wait(asked.query(), "wait")?;
         let wait = wait.map(|wait| self.shows_status(asked).map(|manner| (wait, manner))).transpose()?;
-        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let body = self.body(asked, body).await?;
         let input = match input(asked, &body, event) {
             Ok(input) => input,
             Err(bad_event) => return Err(self.refuse(id, bad_event).await?),

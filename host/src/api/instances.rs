@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::value::to_raw_value;
 
 use super::answer::{Answer, Handled, JSON, json, whole};
-use super::body::{payload, read};
+use super::body::payload;
 use super::endpoint::Call;
 use super::error::ApiError;
 use super::links::Links;
@@ -49,7 +49,7 @@ impl Api {
         let wait = self.wait_of_start(asked).map_err(ApiError::of_start)?;
         let manner = self.manner(asked).map_err(ApiError::of_start)?;
         let request = asked.request_key().map_err(ApiError::of_start)?;
-        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let body = self.body(asked, body).await?;
         let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
         let (name, id) = (asked.route.part("name"), asked.route.instance());
         let started = match request {

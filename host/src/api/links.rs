@@ -8,10 +8,12 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use ipnet::IpNet;
 
+use super::clients::is_in;
 use super::error::ApiError;
 use super::mount::BASE;
 use crate::url::encode;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -20,7 +22,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub struct Outside {
     /// Its address for everybody, such as `https://fermata.example.org`; where there is none, links lead where each request came from.
     pub url: Option<String>,
-    /// Who may say which address a request was sent to.
+    /// Who may say which address a request was sent to, and by whom.
     pub proxies: Vec<IpNet>,
 }
 
@@ -40,8 +42,8 @@ impl Outside {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
-        let trusted = self.proxies.iter().any(|proxies| proxies.contains(&peer.to_canonical()));
-        let (scheme, host) = if trusted { forwarded(&head.headers) } else { (None, None) };
+        let forwarded = if is_in(&self.proxies, peer) { Forwarded::of(&head.headers) } else { Forwarded::default() };
+        let Forwarded { proto: scheme, host, .. } = forwarded;
         let scheme = if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) { "https" } else { "http" };
         let asked = head.uri.authority().map(|authority| Cow::Borrowed(authority.as_str()));
         let host = host.map(Cow::Owned).or(asked).or_else(|| last(&head.headers, HOST).map(Cow::Borrowed));
@@ -49,6 +51,14 @@ impl Outside {
         match host.parse::<Authority>() {
             Ok(authority) if !authority.as_str().contains('@') => Ok(format!("{scheme}://{authority}")),
             _ => Err(ApiError::bad_host(&host)),
+        }
+    }
+
+    /// Who sends a request: the peer, or of a trusted proxy whom that names; none where it names nobody.
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+        match is_in(&self.proxies, peer) {
+            true => address(&Forwarded::of(headers).client?),
+            false => Some(peer),
         }
     }
 }
@@ -66,19 +76,38 @@ impl Links {
     }
 }
 
-/// The scheme and the host that the nearest proxy was asked for: what stands in front of it may be anybody's word. RFC 7239, else the older
-/// headers.
-fn forwarded(headers: &HeaderMap) -> (Option<String>, Option<String>) {
-    let Some(forwarded) = last(headers, FORWARDED) else {
-        let value = |name| last(headers, name).map(str::to_owned);
-        return (value(FORWARDED_PROTO), value(FORWARDED_HOST));
-    };
-    let value = |wanted: &str| {
-        let mut pairs = forwarded.split(';').filter_map(|pair| pair.split_once('='));
-        let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-        found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
-    };
-    (value("proto"), value("host"))
+/// What the nearest proxy was asked for, and by whom: what stands in front of it may be anybody's word.
+#[derive(Default)]
+struct Forwarded {
+    proto: Option<String>,
+    host: Option<String>,
+    client: Option<String>,
+}
+
+impl Forwarded {
+    /// RFC 7239, else the older headers.
+    fn of(headers: &HeaderMap) -> Forwarded {
+        let Some(forwarded) = last(headers, FORWARDED) else {
+            let value = |name| last(headers, name).map(str::to_owned);
+            return Forwarded {
+                proto: value(FORWARDED_PROTO),
+                host: value(FORWARDED_HOST),
+                client: value(FORWARDED_FOR),
+            };
+        };
+        let value = |wanted: &str| {
+            let mut pairs = forwarded.split(';').filter_map(|pair| pair.split_once('='));
+            let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
+        };
+        Forwarded { proto: value("proto"), host: value("host"), client: value("for") }
+    }
+}
+
+/// An address as proxies write it: with a port or without, that of IPv6 in brackets or not.
+fn address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.trim_matches(['[', ']']).parse().ok().or_else(with_port)
 }
 
 /// The last value of a header that may be a list, or come more than once.
@@ -129,6 +158,29 @@ mod tests {
         let standard = [host, ("forwarded", "for=1;host=evil, for=2;Host=\"f.example:8443\"; proto=https")];
         assert_eq!(origin(PROXY, &standard), Ok("https://f.example:8443".into()));
         assert_eq!(origin(PROXY, &[host, ("x-forwarded-proto", "javascript")]), Ok("http://inside:7071".into()));
+    }
+
+    #[test]
+    fn the_client_is_whom_a_trusted_proxy_names() {
+        let client = |peer, headers: &[(&str, &str)]| {
+            let request =
+                headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+            let outside = Outside { url: None, proxies: vec!["10.0.0.0/24".parse().unwrap()] };
+            let head = request.body(()).unwrap().into_parts().0;
+            outside.client(&head.headers, peer).map(|address| address.to_string())
+        };
+        let named = |headers: &[(&str, &str)]| client(PROXY, headers);
+        assert_eq!(client(CLIENT, &[("x-forwarded-for", "203.0.113.7")]).as_deref(), Some("10.0.1.1"), "not trusted");
+        assert_eq!(named(&[("x-forwarded-for", "203.0.113.7")]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(named(&[("x-forwarded-for", "198.51.100.1, 203.0.113.7:99")]).as_deref(), Some("203.0.113.7"));
+        let forged = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7")];
+        assert_eq!(named(&forged).as_deref(), Some("203.0.113.7"), "the last is the proxy's own");
+        assert_eq!(named(&[("forwarded", "for=\"[2001:db8::7]:99\";proto=https")]).as_deref(), Some("2001:db8::7"));
+        assert_eq!(named(&[("forwarded", "for=198.51.100.1, For=\"[2001:db8::7]\"")]).as_deref(), Some("2001:db8::7"));
+        for nobody in ["unknown", "_hidden", ""] {
+            assert_eq!(named(&[("x-forwarded-for", nobody)]), None, "{nobody}");
+        }
+        assert_eq!(named(&[]), None);
     }
 
     #[test]

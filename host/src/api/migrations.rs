@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::{Handled, json};
-use super::body::read;
 use super::error::ApiError;
 use super::{Api, Asked};
 use crate::dispatcher::{Fit, Migration, Scope};
@@ -70,7 +69,7 @@ struct Divergence<'a> {
 impl Api {
     /// Tries each instance, and moves those that fit, unless that is only to be tried.
     pub(super) async fn migrate(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
-        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let body = self.body(asked, body).await?;
         let (to, scope, dry_run) = wish(&body)?;
         match &scope {
             Scope::Orchestrator(name) if !asked.caller.covers(name) => {

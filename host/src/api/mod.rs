@@ -3,6 +3,7 @@
 //! - [`serve`]: connections, and the way to a stop that loses nothing
 //! - [`endpoint`], [`mount`]: every endpoint there is, and the places where they lie; [`route`]: from method and path to one of these
 //! - [`access`], [`sites`]: who may ask; [`links`]: where links lead
+//! - [`traffic`], [`rate`], [`clients`]: how much each may ask
 //! - [`query`]: the parameters; [`body`]: what a client sends, within bounds
 //! - [`instances`], [`events`], [`control`], [`export`], [`modules`], [`migrations`], [`binding`], [`health`], [`skip`]: the handlers
 //! - [`callbacks`]: where people answer an orchestrator
@@ -20,6 +21,7 @@ mod answer;
 mod binding;
 mod body;
 mod callbacks;
+mod clients;
 mod control;
 mod endpoint;
 mod error;
@@ -35,20 +37,23 @@ mod modules;
 mod mount;
 mod openapi;
 mod query;
+mod rate;
 mod route;
 mod serve;
 mod sites;
 mod skip;
 mod tasks;
 mod time;
+mod traffic;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::HeaderName;
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
 pub use access::Door;
@@ -56,13 +61,17 @@ pub use links::Outside;
 pub use openapi::document;
 pub use serve::serve;
 pub use sites::Sites;
+pub use traffic::Traffic;
 
+use crate::budget::Budget;
 use crate::callback::Callbacks;
 use crate::dispatcher::{Dispatcher, RequestKey};
 use crate::limits::{HttpLimits, IDEMPOTENCY_KEY_BYTES};
 use crate::store::StoreError;
 use access::Caller;
 use answer::{Answer, Handled};
+use body::Body;
+use clients::{Client, is_in};
 use endpoint::Call;
 use error::ApiError;
 use links::Links;
@@ -75,6 +84,9 @@ pub struct Api {
     pub limits: HttpLimits,
     /// A module that is uploaded, bytes.
     pub module_bytes: usize,
+    /// The bodies of requests under way.
+    pub bodies: Budget,
+    pub traffic: Arc<Traffic>,
     pub door: Door,
     pub outside: Outside,
     pub listening: SocketAddr,
@@ -109,25 +121,61 @@ impl Api {
     /// Answers a request. Every refusal is an answer too.
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let (head, body) = request.into_parts();
-        let answer = self.handle(&head, body, peer).await.unwrap_or_else(ApiError::into_answer);
+        let mut answer = self.handle(&head, body, peer).await.unwrap_or_else(|refusal| self.refusal(refusal));
         self.dispatcher.metrics().answered(answer.status().as_u16());
+        // It may have had a length besides, of which hyper says nothing, and by which a proxy may go (RFC 9112, section 6.1).
+        if head.headers.contains_key(TRANSFER_ENCODING) {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let path = route::without_key(head.uri.path());
         tracing::debug!(method = %head.method, %path, status = answer.status().as_u16(), "request");
         answer
     }
 
+    fn refusal(&self, refusal: ApiError) -> Answer {
+        if let Some(limit) = refusal.limit() {
+            self.dispatcher.metrics().hit(limit);
+        }
+        refusal.into_answer()
+    }
+
     async fn handle(&self, head: &Parts, body: Incoming, peer: IpAddr) -> Handled {
         body::check_host(head)?;
-        let route = Route::find(&head.method, head.uri.path())?;
-        let caller = self.door.admit(head, &route, self.dispatcher.now())?;
+        let (route, caller) = self.admit(head, peer)?;
         // What is in memory may rest on a write that is lost: only the health, and what was counted, is told any more.
         if let Some(reason) = self.dispatcher.poisoned().filter(|_| !matches!(route.call, Call::Health | Call::Metrics))
         {
+            body::throw_away(head, body).await;
             return Err(StoreError::Poisoned(reason).into());
         }
         let asked = Asked { head, route, caller, peer };
         self.check_covered(&asked).await?;
         self.call(&asked, body).await
+    }
+
+    /// Finds what is asked for, and lets its sender in, who must not ask too often.
+    fn admit<'a>(&self, head: &'a Parts, peer: IpAddr) -> Result<(Route<'a>, Caller), ApiError> {
+        let client = self.outside.client(&head.headers, peer);
+        let client = client.filter(|address| !is_in(&self.limits.uncounted, *address)).map(Client::of);
+        let now = Instant::now();
+        let admitted = Route::find(&head.method, head.uri.path()).and_then(|route| {
+            if route.needs.a_key() {
+                self.traffic.may_send_key(client, now)?;
+            }
+            let caller = self.door.admit(head, &route, self.dispatcher.now())?;
+            Ok((route, caller))
+        });
+        self.traffic.count(client, admitted.as_ref().map(|(_, caller)| caller), now)?;
+        admitted
+    }
+
+    /// What a client sends, within the bounds of most requests.
+    async fn body(&self, asked: &Asked<'_>, body: Incoming) -> Result<Body, ApiError> {
+        self.body_up_to(self.limits.body_bytes, asked, body).await
+    }
+
+    async fn body_up_to(&self, limit: usize, asked: &Asked<'_>, body: Incoming) -> Result<Body, ApiError> {
+        body::read(asked.head, body, limit, self.limits.body_time, &self.bodies).await
     }
 
     async fn call(&self, asked: &Asked<'_>, body: Incoming) -> Handled {

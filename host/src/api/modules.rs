@@ -4,7 +4,6 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Handled, empty, json};
-use super::body::read;
 use super::error::ApiError;
 use super::wire::Module;
 use super::{Api, Asked};
@@ -14,9 +13,9 @@ use crate::store::ModuleInfo;
 impl Api {
     /// Keeps a module and makes it active for the names it holds: 201, or 200 where it was known. Durable on return.
     pub(super) async fn deploy(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
-        let body = read(asked.head, body, self.module_bytes, self.limits.body_time).await?;
+        let body = self.body_up_to(self.module_bytes, asked, body).await?;
         let before = self.dispatcher.modules();
-        let module = self.dispatcher.deploy(body).await?;
+        let module = self.dispatcher.deploy(body.bytes()).await?;
         let known = before.iter().any(|known| known.digest == module.digest);
         let status = if known { StatusCode::OK } else { StatusCode::CREATED };
         Ok(json(status, &Module::from(&module)))

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -23,9 +23,10 @@ use tokio::task::JoinSet;
 
 use super::Api;
 use super::answer::Answer;
+use super::clients::Connections;
 use super::error::ApiError;
 use crate::dispatcher::Dispatcher;
-use crate::limits::HttpLimits;
+use crate::limits::{HttpLimits, Limit};
 
 /// How long to wait when the system has no more to give, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,6 +44,8 @@ pub async fn serve(
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let proxies = listeners.iter().flat_map(|(_, api)| &api.outside.proxies);
+    let uncounted = limits.uncounted.iter().chain(proxies).copied().collect();
     let graceful = Arc::new(GracefulShutdown::new());
     let (give_up, _) = watch::channel(());
     let common = Arc::new(Common {
@@ -50,6 +53,8 @@ pub async fn serve(
         graceful: graceful.clone(),
         give_up: give_up.clone(),
         places: Arc::new(Semaphore::new(limits.connections)),
+        clients: Connections::new(limits.connections_per_client, uncounted),
+        turned_away: too_many(limits.connections_per_client),
     });
     let mut loops = JoinSet::new();
     for (listener, api) in listeners {
@@ -78,6 +83,10 @@ struct Common {
     give_up: watch::Sender<()>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
+    /// What there is of each client.
+    clients: Arc<Connections>,
+    /// What a client is told that has as many as it may have.
+    turned_away: Vec<u8>,
 }
 
 /// Takes what connects. Where there are as many connections as there may be, the next one waits until one ends.
@@ -85,6 +94,11 @@ async fn accept_all(listener: TcpListener, api: Arc<Api>, common: Arc<Common>) {
     loop {
         let Ok(place) = common.places.clone().acquire_owned().await else { return };
         let (stream, peer) = accept(&listener).await;
+        let Some(of_client) = common.clients.admit(peer.ip()) else {
+            api.dispatcher.metrics().hit(Limit::Connections);
+            turn_away(stream, &common.turned_away);
+            continue;
+        };
         let api = api.clone();
         let service = service_fn(move |request| {
             let api = api.clone();
@@ -98,9 +112,29 @@ async fn accept_all(listener: TcpListener, api: Arc<Api>, common: Arc<Common>) {
                 _ = connection => {}
                 _ = given_up.changed() => {}
             }
-            drop(place);
+            drop((place, of_client));
         });
     }
+}
+
+/// Tells a client that it has too many connections, if it listens, and takes no time over it.
+fn turn_away(stream: TcpStream, answer: &[u8]) {
+    let Ok(stream) = stream.into_std() else { return };
+    // Nothing was sent here before, so it fits the buffers of the system. What is left unread would make the system take it back.
+    let _ = (&stream).write(answer);
+    let _ = (&stream).read(&mut [0; 4096]);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+}
+
+/// The answer, for which no request is read.
+fn too_many(most: usize) -> Vec<u8> {
+    let refusal = ApiError::too_many_connections(most);
+    let (head, body) = (refusal.status, refusal.body());
+    let head = format!(
+        "HTTP/1.1 {head}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
 }
 
 fn http(limits: &HttpLimits) -> http1::Builder {

@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   fermata key create admin
   fermata key create shop --scope start,raise --orchestrator 'Order*' --orchestrator Refund
-  fermata key create dashboard --scope read --expires 90d
+  fermata key create dashboard --scope read --expires 90d --rate 20
   fermata key list
   fermata key revoke shop
 
@@ -50,6 +50,9 @@ enum Action {
         /// After how long it is good for nothing: 12h, 90d; never, where that is not said.
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         expires: Option<Span>,
+        /// How many requests a second may be made with it; as the host is configured, where that is not said.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
     },
     /// Shows the keys there are, without the keys themselves.
     List,
@@ -68,10 +71,11 @@ impl KeyCommand {
         let file = KeyFile::new(&self.data);
         let is_json = self.output == Format::Json;
         match self.action {
-            Action::Create { name, scope, orchestrator, expires } => {
+            Action::Create { name, scope, orchestrator, expires, rate } => {
                 let scopes = if scope.is_empty() { Scope::ALL.to_vec() } else { scope };
                 let expires = expires.map(from_now).transpose()?;
-                let (key, secret) = Key::new(name.clone(), scopes, orchestrator, expires);
+                let (mut key, secret) = Key::new(name.clone(), scopes, orchestrator, expires);
+                key.rate = rate;
                 file.add(key)?;
                 if is_json {
                     text::line(&serde_json::json!(Created { name: &name, key: &secret }).to_string());
@@ -106,7 +110,8 @@ fn list(keys: &[Key], is_json: bool) {
         let patterns = key.orchestrators.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let orchestrators = if patterns.is_empty() { "*" } else { &patterns };
         let expires = key.expires.map_or("never expires".into(), |at| format!("expires {at:.0}"));
-        text::line(&format!("{:<20} {scopes:<32} {orchestrators:<20} {expires}", key.name));
+        let rate = key.rate.map(|rate| format!(", {rate} requests a second")).unwrap_or_default();
+        text::line(&format!("{:<20} {scopes:<32} {orchestrators:<20} {expires}{rate}", key.name));
     }
 }
 
@@ -118,6 +123,7 @@ fn shown(key: &Key) -> serde_json::Value {
         "orchestrators": key.orchestrators,
         "created": key.created,
         "expires": key.expires,
+        "rate": key.rate,
     })
 }
 

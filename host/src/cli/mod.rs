@@ -2,7 +2,7 @@
 //!
 //! Data goes to standard output, words go to standard error, and the exit code says how it went: see [`Exit`].
 //!
-//! - [`serve`]: the host itself, and [`config`], its file; [`new`], [`build`]: projects, and modules from them
+//! - [`serve`]: the host itself; [`new`], [`build`]: projects, and modules from them
 //! - [`key`]: who may ask a host; [`backup`]: data directories, and copies of them
 //! - [`instances`], [`control`], [`modules`], [`migrate`], [`skip`], [`binding`]: the commands that ask a host; [`client`]: how they do it; [`text`]: how
 //!   answers are shown to people
@@ -16,7 +16,6 @@ mod binding;
 mod build;
 mod client;
 mod compile;
-mod config;
 mod control;
 mod duration;
 mod failure;

@@ -16,15 +16,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::config::Config;
 use super::duration;
-use crate::api::{Api, Door, Outside, Sites};
+use crate::api::{Api, Door, Outside, Sites, Traffic};
+use crate::budget::Budget;
 use crate::callback::Callbacks;
+use crate::capabilities::Capabilities;
 use crate::clock::{Clock, SkippingClock, SystemClock};
+use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::{Compiler, Engine};
 use crate::keys::Keys;
-use crate::limits::Limits;
+use crate::limits::{HostLimits, Limits};
+use crate::outbound::Outbound;
 use crate::store::embedded::Embedded;
 use crate::{api, store};
 
@@ -53,10 +56,11 @@ pub struct Serve {
     /// Modules to deploy unless they are known already: a file, or a folder with *.wasm files. May be repeated.
     #[arg(long, value_name = "DIR|FILE")]
     modules: Vec<PathBuf>,
-    /// A file with the limits of the host, in TOML; what it leaves out is as `--print-config` shows it.
+    /// A file in TOML with limits of the host, networks that may be reached, and what the activities of a module may do; what it leaves out is
+    /// as `--print-config` shows it.
     #[arg(long, value_name = "FILE", env = "FERMATA_CONFIG")]
     config: Option<PathBuf>,
-    /// Print the configuration with all its limits, and do nothing else.
+    /// Print the whole configuration, and do nothing else.
     #[arg(long)]
     print_config: bool,
     /// How many waiting orchestrators stay in memory: always, never or a number. The others are replayed when an event comes.
@@ -104,18 +108,19 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Result<()> {
-        let limits = self.limits()?;
+        let config = self.configuration()?;
         if self.print_config {
-            print!("{}", Config { limits }.to_toml()?);
+            print!("{}", config.to_toml()?);
             return Ok(());
         }
         log();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(limits))
+        runtime.block_on(self.serve(config))
     }
 
-    async fn serve(self, limits: Limits) -> Result<()> {
+    async fn serve(self, config: Config) -> Result<()> {
         let stop = StopSignals::listen().context("signals can not be listened to")?;
+        let capabilities = Capabilities::new(config.modules, &self.data)?;
         let _ = rlimit::increase_nofile_limit(OPEN_FILES);
         let keys = Arc::new(Keys::open(&self.data)?);
         let addresses = resolve(&self.listen).await?;
@@ -124,16 +129,29 @@ impl Serve {
         let address = listener.local_addr()?;
         let local = self.bind_local().await?;
         let callbacks = self.callbacks(address);
-        let dispatcher = self.open(&callbacks, &limits).await?;
+        let options = self.options(config.limits.host.clone(), config.outbound, capabilities)?;
+        let dispatcher = self.open(&callbacks, &config.limits, options).await?;
         self.deploy(&dispatcher).await?;
-        let mut listeners = vec![(listener, self.api(&dispatcher, &callbacks, address, door, &limits))];
+        let limits = config.limits.http;
+        let (bodies, traffic) = (Budget::new(limits.bodies_bytes), Arc::new(Traffic::new(&limits)));
+        let api = |listening, door| Api {
+            dispatcher: dispatcher.clone(),
+            callbacks: callbacks.clone(),
+            limits: limits.clone(),
+            module_bytes: config.limits.module.module_bytes,
+            bodies: bodies.clone(),
+            traffic: traffic.clone(),
+            door,
+            outside: Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() },
+            listening,
+        };
+        let mut listeners = vec![(listener, api(address, door))];
         let local_address = local.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some((local, address)) = local.zip(local_address) {
-            let door = Door::Local(self.sites());
-            listeners.push((local, self.api(&dispatcher, &callbacks, address, door, &limits)));
+            listeners.push((local, api(address, Door::Local(self.sites()))));
         }
         self.banner(&dispatcher, address, local_address, &keys);
-        api::serve(listeners, dispatcher, limits.http, stop.first()).await?;
+        api::serve(listeners, dispatcher, limits, stop.first()).await?;
         tracing::info!("stopped; everything acknowledged is durable");
         Ok(())
     }
@@ -180,40 +198,24 @@ impl Serve {
         Arc::new(Callbacks::new(&self.data, origin))
     }
 
-    fn api(
-        &self,
-        dispatcher: &Arc<Dispatcher>,
-        callbacks: &Arc<Callbacks>,
-        listening: SocketAddr,
-        door: Door,
-        limits: &Limits,
-    ) -> Api {
-        let outside = Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() };
-        let (dispatcher, callbacks) = (dispatcher.clone(), callbacks.clone());
-        let (limits, module_bytes) = (limits.http.clone(), limits.module.module_bytes);
-        Api { dispatcher, callbacks, limits, module_bytes, door, outside, listening }
-    }
-
-    /// Those of the configuration, unless the command line says otherwise.
-    fn limits(&self) -> Result<Limits> {
-        let mut limits = Config::read(self.config.as_deref())?.limits;
+    /// The configuration, of which the command line may say some things otherwise.
+    fn configuration(&self) -> Result<Config> {
+        let mut config = Config::read(self.config.as_deref())?;
         if let Some(time) = self.client_time {
             let time = Duration::from_micros(time.0);
-            (limits.http.head_time, limits.http.body_time) = (time, time);
+            (config.limits.http.head_time, config.limits.http.body_time) = (time, time);
         }
-        Ok(limits)
+        Ok(config)
     }
 
-    async fn open(&self, callbacks: &Arc<Callbacks>, limits: &Limits) -> Result<Arc<Dispatcher>> {
-        let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
+    fn options(&self, limits: HostLimits, outbound: Outbound, capabilities: Capabilities) -> Result<Options> {
         let retention = Retention { age: self.retain_age, count: self.retain_count };
-        let options = Options {
-            residency: self.residency,
-            services: self.services()?,
-            retention,
-            limits: limits.host.clone(),
-            ..Options::default()
-        };
+        let (residency, services) = (self.residency, self.services()?);
+        Ok(Options { residency, services, outbound, capabilities, retention, limits, ..Options::default() })
+    }
+
+    async fn open(&self, callbacks: &Arc<Callbacks>, limits: &Limits, options: Options) -> Result<Arc<Dispatcher>> {
+        let store = Embedded::open(&self.data).with_context(|| format!("can not open {}", self.data.display()))?;
         let cache = cache(&self.data)?;
         let compiler = Compiler::in_children(limits.module.clone());
         let engine = Engine::of_host(limits.guest.clone(), options.guests(), compiler, &cache, callbacks.clone())

@@ -37,6 +37,7 @@ impl Dispatcher {
         follow: impl FnOnce(&mut Inner, &mut Turn) -> Option<NewGeneration>,
     ) -> bool {
         self.warn_of_size(slot, &turn);
+        self.wait_for_disk();
         // Before the lock is taken: it takes time.
         let steps = (turn.next.is_none() && !turn.steps.is_empty())
             .then(|| serde_json::to_string(&turn.steps).expect("steps are JSON"));
@@ -94,6 +95,14 @@ impl Dispatcher {
             inner.leave_in_store();
         }
         true
+    }
+
+    /// A turn is never refused, but it waits: no more writes are under way than the disk keeps up with. Where somebody simulates there is one
+    /// thread, which must not wait for itself.
+    fn wait_for_disk(&self) {
+        if self.simulator.is_none() {
+            self.shares.writes.wait_for_room();
+        }
     }
 
     /// Says that a history has become large, in the turn in which it has; and counts those that have become too large.

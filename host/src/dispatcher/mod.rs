@@ -59,9 +59,11 @@ pub use simulator::{Performed, Simulator};
 pub use view::{HistoryView, InstanceView, Output};
 pub use watchers::{Taken, Taking, Watch};
 
+use crate::capabilities::Capabilities;
 use crate::clock::Clock;
 use crate::engine::{Admitted, BadModule, Engine};
-use crate::limits::HostLimits;
+use crate::limits::{self, HostLimits};
+use crate::outbound::Outbound;
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
@@ -128,6 +130,10 @@ pub struct Options {
     pub activities: usize,
     /// Who serves which activity.
     pub services: Services,
+    /// Where names may lead.
+    pub outbound: Outbound,
+    /// What activities of modules may do.
+    pub capabilities: Capabilities,
     pub retention: Retention,
     pub limits: HostLimits,
     /// In the place of threads and chance.
@@ -142,6 +148,8 @@ impl Default for Options {
             workers: cores,
             activities: 16 * cores,
             services: Services::default(),
+            outbound: Outbound::default(),
+            capabilities: Capabilities::default(),
             retention: Retention::default(),
             limits: HostLimits::default(),
             simulator: None,
@@ -421,9 +429,11 @@ impl Dispatcher {
         let is_shown = !matches!(change, Change::Accept { .. } | Change::Discard { .. });
         let begun = Instant::now();
         inner.write_submitted(is_turn);
+        let held = self.shares.writes.hold(change.bytes() + limits::MESSAGE_OVERHEAD_BYTES);
         let write = Write { lease: slot.lease, key: slot.key, change };
         let (dispatcher, slot) = (self.clone(), slot.clone());
         let on_durable = move |outcome: Result<(), StoreError>| {
+            drop(held);
             let runtime = dispatcher.runtime.clone();
             // A store that is lost may answer from within `submit`, where the slot is locked.
             let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));

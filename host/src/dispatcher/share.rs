@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use fermata_replay::fold_name;
 
 use super::lock;
+use crate::budget::Budget;
 use crate::limits::{HostLimits, Limit};
 
 /// The shares of all orchestrators; there are as many as names in modules.
@@ -15,6 +16,8 @@ pub struct Shares {
     of: Mutex<HashMap<String, Arc<Share>>>,
     /// Unread messages of all, bytes.
     backlog: Arc<AtomicUsize>,
+    /// Writes on their way to the disk. Where it is spent nothing more is admitted, and who makes turns waits.
+    pub writes: Budget,
     limits: Arc<HostLimits>,
 }
 
@@ -24,6 +27,7 @@ pub struct Share {
     /// Unread messages of its instances that wait in memory, bytes.
     unread: AtomicUsize,
     backlog: Arc<AtomicUsize>,
+    writes: Budget,
     /// Instances that have not ended. Right where they are limited, for then they were counted when the host started.
     live: AtomicU64,
     /// Guests that were stopped in the middle of a step.
@@ -36,7 +40,8 @@ const MANY_INTERRUPTED: usize = 4;
 
 impl Shares {
     pub fn new(limits: HostLimits) -> Shares {
-        Shares { of: Mutex::default(), backlog: Arc::default(), limits: Arc::new(limits) }
+        let writes = Budget::new(limits.backlog_bytes);
+        Shares { of: Mutex::default(), backlog: Arc::default(), writes, limits: Arc::new(limits) }
     }
 
     pub fn of(&self, orchestrator: &str) -> Arc<Share> {
@@ -46,6 +51,7 @@ impl Shares {
                 limits: self.limits.clone(),
                 unread: AtomicUsize::new(0),
                 backlog: self.backlog.clone(),
+                writes: self.writes.clone(),
                 live: AtomicU64::new(0),
                 interrupted: AtomicUsize::new(0),
                 log: Mutex::default(),
@@ -71,12 +77,15 @@ impl Share {
         self.backlog.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// The bound that more unread messages would pass.
+    /// The bound that another message would pass, or that the disk holds up.
     pub fn full(&self) -> Option<Limit> {
         if self.unread.load(Ordering::Relaxed) >= self.limits.orchestrator_inbox_bytes {
             return Some(Limit::OrchestratorInbox);
         }
-        (self.backlog.load(Ordering::Relaxed) >= self.limits.backlog_bytes).then_some(Limit::Backlog)
+        if self.backlog.load(Ordering::Relaxed) >= self.limits.backlog_bytes {
+            return Some(Limit::Backlog);
+        }
+        self.writes.is_spent().then_some(Limit::Writes)
     }
 
     /// Whether no more instances may be started.
@@ -152,6 +161,10 @@ mod tests {
         assert_eq!(other.full(), Some(Limit::Backlog));
         crowded.remove_unread(10);
         assert_eq!((crowded.full(), other.full(), shares.backlog()), (None, None, 5));
+        let under_way = shares.writes.hold(15);
+        assert_eq!(other.full(), Some(Limit::Writes), "nothing more is taken in than the disk takes");
+        drop(under_way);
+        assert_eq!(other.full(), None);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use fermata_replay::{Failure, Outcome, kind};
 use wasmtime::component::{ComponentType, Lower};
 
 use super::log::GuestLog;
-use super::wasi::real_clocks_and_randomness;
+use super::reach::Reach;
+use super::wasi::real_world;
 use super::world::{Role, Usage, World, fault_of_host, passed, store};
 use super::{Engine, Module};
+use crate::capabilities::Grant;
 use crate::limits::Limit;
+use crate::outbound::resolve::Resolver;
 
 /// `activity-context` of the contract.
 #[derive(Clone, Debug, ComponentType, Lower)]
@@ -24,7 +27,7 @@ pub(super) struct WitActivityContext {
 }
 
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ActivityCall {
     pub name: String,
     pub input: String,
@@ -34,6 +37,9 @@ pub struct ActivityCall {
     pub attempt: u32,
     /// How long it may take; none: as long as any guest.
     pub timeout: Option<Duration>,
+    /// What it may do besides computing.
+    pub grant: Arc<Grant>,
+    pub resolver: Resolver,
 }
 
 impl Engine {
@@ -83,16 +89,10 @@ impl Engine {
         log: &GuestLog,
         usage: &Arc<Usage>,
     ) -> wasmtime::Result<Result<String, super::host_calls::WitFailure>> {
-        let wasi = real_clocks_and_randomness(log);
-        let world = World::new(
-            self,
-            Role::Activity,
-            call.instance_id.as_str().into(),
-            log.clone(),
-            wasi,
-            self.limits.execution,
-        )
-        .counting(usage.clone());
+        let reach = Arc::new(Reach::new(call.grant.outbound.clone(), call.resolver.clone(), log.clone()));
+        let wasi = real_world(log, &call.grant, reach.clone())?;
+        let (role, id) = (Role::Activity(reach), call.instance_id.as_str().into());
+        let world = World::new(self, role, id, log.clone(), wasi, self.limits.execution).counting(usage.clone());
         let mut store = store(self, world)?;
         // An activity's outcome is recorded whatever it is: wall time bounds it, not fuel.
         store.set_fuel(i64::MAX as u64)?;

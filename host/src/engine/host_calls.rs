@@ -207,7 +207,7 @@ pub fn add_to_linker(linker: &mut Linker<World>) -> Result<()> {
         Role::Orchestrator(orchestrator) => {
             Ok((orchestrator.shared.lock().expect("no panic while it is held").execution.is_replaying(),))
         }
-        Role::Activity | Role::Describing => Ok((false,)),
+        Role::Activity(_) | Role::Describing => Ok((false,)),
     })?;
     host.func_wrap("set-custom-status", |mut call: Call<'_>, (status,): (String,)| {
         let limit = call.data().limits.custom_status_bytes;

@@ -6,7 +6,7 @@
 //! - [`guest`]: one orchestrator's wasm instance, resident while it is blocked
 //! - [`activity`]: one attempt at an activity
 //! - [`host_calls`]: the imports of `wit/orchestration.wit`
-//! - [`wasi`], [`log`]: the rest of a guest's world
+//! - [`wasi`], [`reach`], [`log`]: the rest of a guest's world
 
 mod activity;
 mod check;
@@ -16,6 +16,7 @@ mod guest;
 mod host_calls;
 mod log;
 mod module;
+mod reach;
 mod settings;
 mod wasi;
 mod world;
@@ -75,6 +76,7 @@ impl Engine {
         let wasm = wasmtime::Engine::new(&settings::config(&limits, guests))?;
         let mut linker = Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        reach::add_name_lookup(&mut linker)?;
         host_calls::add_to_linker(&mut linker)?;
         Ok(Arc::new(Engine {
             epoch: Epoch::of(&wasm),

@@ -1,5 +1,5 @@
 //! WASI for guests. An orchestrator's is virtual: it can tell the time of the step and draw numbers from the execution's seed, both the
-//! same on replay, and there is nothing else. An activity's clocks and randomness are real.
+//! same on replay, and there is nothing else. An activity's clocks and randomness are real, and the operator may grant it more.
 
 use std::io;
 use std::pin::Pin;
@@ -13,10 +13,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{SeedableRng, TryRng};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::log::GuestLog;
-use super::world::Moved;
+use super::reach::{self, Reach};
+use super::world::{Moved, Unable};
+use crate::capabilities::{Directory, Grant};
 
 /// What a guest may draw at once. Fixed for ever, as a guest can see it.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
@@ -110,9 +112,20 @@ impl TryRng for Counted {
     }
 }
 
-/// Real clocks and randomness; no files, no environment, no network.
-pub fn real_clocks_and_randomness(log: &GuestLog) -> WasiCtx {
-    output_to(log).build()
+/// Real clocks and randomness, and what was granted of files, environment and network.
+pub fn real_world(log: &GuestLog, grant: &Grant, reach: Arc<Reach>) -> wasmtime::Result<WasiCtx> {
+    let mut builder = output_to(log);
+    // Sockets are the host's: who may connect nowhere gets none.
+    builder.allow_tcp(!grant.outbound.is_empty()).socket_addr_check(reach::check(reach));
+    for (name, value) in &grant.environment {
+        builder.env(name, value);
+    }
+    for Directory { host, guest, write } in &grant.directories {
+        let perms = if *write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+        let opened = builder.preopened_dir(host, guest, perms);
+        opened.map_err(|error| Unable(error.context(format!("the folder {} can not be opened", host.display()))))?;
+    }
+    Ok(builder.build())
 }
 
 fn output_to(log: &GuestLog) -> WasiCtxBuilder {

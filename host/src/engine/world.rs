@@ -9,6 +9,7 @@ use wasmtime::{CallHook, PoolConcurrencyLimitError, ResourceLimiter, Store, Stor
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::log::GuestLog;
+use super::reach::Reach;
 use super::wasi::StepClock;
 use super::{Engine, wasi};
 use crate::callback::Callbacks;
@@ -59,7 +60,7 @@ impl Moved {
 /// What the guest runs as: decides which calls it may make.
 pub enum Role {
     Orchestrator(Box<Orchestrator>),
-    Activity,
+    Activity(Arc<Reach>),
     /// Listing what the module holds.
     Describing,
 }
@@ -269,10 +270,19 @@ impl World {
         Ok(UpdateDeadline::Yield(1))
     }
 
+    /// What is behind the handles that the guest has, and what it may reach; none where there is no network.
+    pub fn network(&mut self) -> (&mut ResourceTable, Option<&Arc<Reach>>) {
+        let reach = match &self.role {
+            Role::Activity(reach) => Some(reach),
+            Role::Orchestrator(_) | Role::Describing => None,
+        };
+        (&mut self.table, reach)
+    }
+
     pub fn orchestrator(&mut self) -> wasmtime::Result<&mut Orchestrator> {
         match &mut self.role {
             Role::Orchestrator(orchestrator) => Ok(orchestrator),
-            Role::Activity => Err(wasmtime::Error::msg(
+            Role::Activity(_) => Err(wasmtime::Error::msg(
                 "only an orchestrator may do this: an activity may call `log`, `instance-id` and `is-replaying`",
             )),
             Role::Describing => Err(wasmtime::Error::msg("`describe` may call nothing of the host")),

@@ -40,6 +40,9 @@ pub struct Key {
     pub created: jiff::Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<jiff::Timestamp>,
+    /// Requests a second; none: what the host allows every key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 impl Key {
@@ -54,7 +57,7 @@ impl Key {
         rand::rngs::SysRng.try_fill_bytes(&mut random).expect("the system has random numbers");
         let secret = format!("{PREFIX}{}", hex::encode(random));
         let hash = hash(&secret);
-        (Key { name, scopes, orchestrators, hash, created: jiff::Timestamp::now(), expires }, secret)
+        (Key { name, scopes, orchestrators, hash, created: jiff::Timestamp::now(), expires, rate: None }, secret)
     }
 
     pub fn allows(&self, scope: Scope) -> bool {

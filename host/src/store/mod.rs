@@ -166,6 +166,24 @@ pub enum Change {
     Remove,
 }
 
+impl Change {
+    /// About how many bytes it carries.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Change::Create { message, .. } | Change::Accept { message, .. } => message.body.len(),
+            Change::Turn(turn) => {
+                turn.steps.as_ref().map_or(0, String::len)
+                    + turn.custom_status.as_ref().map_or(0, String::len)
+                    + turn.activities.iter().map(|activity| activity.input.len()).sum::<usize>()
+                    + turn.outgoing.iter().map(|message| message.body.len()).sum::<usize>()
+                    + turn.generation.as_ref().map_or(0, |generation| generation.start.body.len())
+            }
+            Change::Park { reason } => reason.as_ref().map_or(0, String::len),
+            Change::Discard { .. } | Change::Remove => 0,
+        }
+    }
+}
+
 /// A request that takes effect once, however often it comes. What is remembered of it is the id's: it outlives the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {

@@ -10,7 +10,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Handled, empty};
-use super::body::{is_form, read};
+use super::body::is_form;
 use super::error::ApiError;
 use super::events::{accepted, input};
 use super::{Api, Asked, query};
@@ -38,7 +38,7 @@ impl Api {
             return Ok(answered.unwrap_or_else(|refusal| page::refuses(&refusal)));
         }
         let callback = self.callback(asked)?;
-        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let body = self.body(asked, body).await?;
         let seq = match input(asked, &body, callback.event) {
             Ok(payload) => self.raise_by(&callback, payload).await?,
             Err(bad_event) => return Err(self.receiver(&callback, false).await.err().unwrap_or(bad_event)),
@@ -48,7 +48,7 @@ impl Api {
 
     async fn answer_by_form(&self, asked: &Asked<'_>, body: Incoming) -> Result<Answer, ApiError> {
         let callback = self.callback(asked)?;
-        let body = read(asked.head, body, self.limits.body_bytes, self.limits.body_time).await?;
+        let body = self.body(asked, body).await?;
         let form = std::str::from_utf8(&body).map_err(|_| ApiError::bad_utf8())?;
         let typed = query::text(form, "payload").unwrap_or_default();
         match Payload::parse(&typed) {

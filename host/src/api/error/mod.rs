@@ -9,10 +9,11 @@ use fermata_replay::Timestamp;
 use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, JSON, whole};
 use super::time::Seconds;
 use super::wire::Refusal;
 use crate::keys::{Key, Scope};
+use crate::limits::{Limit, Rate};
 
 /// An answer that is a refusal.
 #[derive(Debug, PartialEq)]
@@ -48,9 +49,7 @@ impl ApiError {
     }
 
     pub fn into_answer(self) -> Answer {
-        let exception_message = self.of_start.then_some(&*self.message);
-        let body = Refusal { message: &self.message, exception_message, code: self.code, hint: &self.hint };
-        let mut answer = json(self.status, &body);
+        let mut answer = whole(self.status, JSON, self.body());
         if self.status == StatusCode::UNAUTHORIZED {
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -58,6 +57,13 @@ impl ApiError {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
+    }
+
+    /// What is wrong, as JSON.
+    pub fn body(&self) -> Vec<u8> {
+        let exception_message = self.of_start.then_some(&*self.message);
+        let body = Refusal { message: &self.message, exception_message, code: self.code, hint: &self.hint };
+        serde_json::to_vec(&body).expect("wire types have string keys and no failing parts")
     }
 
     pub fn unknown_route(method: &Method, path: &str) -> ApiError {
@@ -186,6 +192,71 @@ impl ApiError {
             "watch again after the time in Retry-After, or ask for the status with wait=SECONDS",
         )
         .retry_after(5)
+    }
+
+    /// The bound of HTTP that was passed, if it is one that the metrics count; what is full behind it is counted there.
+    pub fn limit(&self) -> Option<Limit> {
+        Some(match self.code {
+            "too-many-wrong-keys" => Limit::WrongKeys,
+            "key-asks-too-much" => Limit::KeyRate,
+            "address-asks-too-much" => Limit::AddressRate,
+            "too-many-bodies" => Limit::Bodies,
+            _ => return None,
+        })
+    }
+
+    pub fn is_wrong_key(&self) -> bool {
+        self.code == "wrong-key"
+    }
+
+    pub fn too_many_wrong_keys(wait: Duration) -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-wrong-keys",
+            "too many keys that are none of this host's came from this address, so for a while none is looked at",
+            "see that every program there has a key of `fermata key list`, and send again after the time in Retry-After",
+        )
+        .retry_after(whole_seconds(wait))
+    }
+
+    pub fn key_asks_too_much(key: &Key, rate: Rate, wait: Duration) -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "key-asks-too-much",
+            format!("the key {:?} is good for {} requests a second, and there were more", key.name, rate.per_second),
+            "send again after the time in Retry-After; `fermata key create --rate` makes a key that is good for more",
+        )
+        .retry_after(whole_seconds(wait))
+    }
+
+    pub fn address_asks_too_much(rate: Rate, wait: Duration) -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "address-asks-too-much",
+            format!("without a key an address may send {} requests a second, and there were more", rate.per_second),
+            "send again after the time in Retry-After; a request with a key is counted for the key alone",
+        )
+        .retry_after(whole_seconds(wait))
+    }
+
+    pub fn too_many_connections(most: usize) -> ApiError {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-connections",
+            format!("this address has {most} connections, and may have no more"),
+            "close some, or send one request after the other over those there are",
+        )
+        .retry_after(1)
+    }
+
+    pub fn no_room_for_body() -> ApiError {
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-bodies",
+            "the requests under way have as many bytes as the host can hold",
+            "nothing was kept; send it again after the time in Retry-After",
+        )
+        .retry_after(1)
     }
 
     pub fn bad_idempotency_key(longest: usize) -> ApiError {
@@ -358,4 +429,9 @@ impl ApiError {
             "start a host for trying things out with `fermata serve --skippable-clock`",
         )
     }
+}
+
+/// A time as `Retry-After` has it: not too early, and never at once.
+fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1)
 }

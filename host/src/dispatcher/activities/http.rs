@@ -1,5 +1,5 @@
 //! Activities that an HTTP endpoint serves: `POST` with the input as JSON. 2xx is the result, as JSON; 4xx a failure that trying again can not
-//! help, but for 408 and 429, which say to come back; anything else one that it can.
+//! help, but for 408 and 429, which say to come back; anything else one that it can. No redirect is followed.
 
 use std::time::Duration;
 
@@ -13,23 +13,22 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::limits;
+use crate::outbound::resolve::{OfEndpoints, Resolver};
 use crate::store::Activity;
 
 /// Keeps connections open for the next call.
 pub(super) struct Endpoints {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector<OfEndpoints>, Full<Bytes>>,
 }
 
-impl Default for Endpoints {
-    fn default() -> Self {
-        let mut connector = HttpConnector::new();
+impl Endpoints {
+    pub fn new(resolver: Resolver) -> Endpoints {
+        let mut connector = HttpConnector::new_with_resolver(OfEndpoints(resolver));
         connector.set_connect_timeout(Some(limits::ENDPOINT_CONNECT_TIME));
         connector.set_nodelay(true);
         Endpoints { client: Client::builder(TokioExecutor::new()).build(connector) }
     }
-}
 
-impl Endpoints {
     /// One call. Whatever comes of it is an outcome of the activity. Dropping it closes the connection, which is all that an endpoint is told
     /// when nobody waits for it any more.
     pub async fn call(&self, url: &Uri, activity: &Activity, task_key: &str) -> Outcome {
@@ -114,13 +113,80 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::outbound::Outbound;
+    use crate::outbound::resolve::tests::stub;
 
     fn outcome(status: u16, body: &str) -> Result<String, (String, String, bool)> {
         let url = "http://localhost/charge".parse().unwrap();
         result(&url, StatusCode::from_u16(status).unwrap(), body.as_bytes())
             .map(|payload| payload.as_str().to_owned())
             .map_err(|failure| (failure.kind, failure.error_type, failure.non_retryable))
+    }
+
+    /// Answers every request so, and counts the connections.
+    async fn service(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, connections) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+        let count = connections.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (port, connections)
+    }
+
+    async fn call(endpoints: &Endpoints, url: &str) -> Outcome {
+        let text = || "x".to_owned();
+        let (instance_id, execution, module, name, input) = (text(), text(), text(), text(), "null".to_owned());
+        let activity =
+            Activity { key: 1, instance_id, execution, module, task: 0, name, input, attempt: 1, timeout: None };
+        endpoints.call(&url.parse().unwrap(), &activity, "key").await
+    }
+
+    fn message(outcome: Outcome) -> String {
+        match outcome {
+            Outcome::Failed(failure) => failure.message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A name that leads elsewhere the next time (DNS rebinding) leads nowhere: it is looked up once for a connection.
+    #[tokio::test]
+    async fn what_was_checked_is_what_is_connected_to() {
+        const CLOSING: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1";
+        let (port, connections) = service(CLOSING).await;
+        let names: &[(&str, &[&str])] = &[("charge.internal", &["127.0.0.1", "169.254.169.254"])];
+        let (resolver, stub) = stub(Outbound::default(), names);
+        let endpoints = Endpoints::new(resolver);
+        let url = format!("http://charge.internal:{port}/");
+        assert_eq!(call(&endpoints, &url).await, Outcome::Succeeded(Payload::parse("1").unwrap()));
+        assert_eq!((stub.look_ups.load(Ordering::SeqCst), connections.load(Ordering::SeqCst)), (1, 1));
+        let refused = message(call(&endpoints, &url).await);
+        assert!(refused.contains("169.254.169.254, which is where a cloud tells its secrets"), "{refused}");
+        assert_eq!(connections.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn no_redirect_is_followed() {
+        let (aim, connections) = service("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").await;
+        for status in ["301", "302", "303", "307", "308"] {
+            let answer =
+                format!("HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:{aim}/\r\nContent-Length: 0\r\n\r\n");
+            let (port, _) = service(answer.leak()).await;
+            let endpoints = Endpoints::new(stub(Outbound::default(), &[]).0);
+            let message = message(call(&endpoints, &format!("http://127.0.0.1:{port}/")).await);
+            assert!(message.contains(status), "{message}");
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), 0);
     }
 
     #[test]

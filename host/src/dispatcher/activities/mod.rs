@@ -20,7 +20,9 @@ pub use services::{Service, Services};
 use super::admission::Terms;
 use super::turn::Lifeless;
 use super::{Dispatcher, Options, RaiseError, lock};
+use crate::capabilities::Capabilities;
 use crate::engine::ActivityCall;
+use crate::outbound::resolve::Resolver;
 use crate::store::{Activity, InstanceKey, StoreError};
 use services::Limits;
 
@@ -35,6 +37,8 @@ pub struct Activities {
     services: Services,
     limits: Limits,
     endpoints: http::Endpoints,
+    resolver: Resolver,
+    capabilities: Capabilities,
     /// What is under way or waits for its turn, by instance and task.
     running: Mutex<BTreeMap<(InstanceKey, u32), AbortHandle>>,
 }
@@ -71,12 +75,15 @@ impl Workshop {
 
 impl Activities {
     pub fn new(options: &Options) -> Activities {
+        let resolver = Resolver::new(options.outbound.clone());
         Activities {
             runtime: Mutex::new(Some(Workshop::of(options))),
             permits: Arc::new(Semaphore::new(options.activities)),
             limits: options.services.limits(),
             services: options.services.clone(),
-            endpoints: http::Endpoints::default(),
+            endpoints: http::Endpoints::new(resolver.clone()),
+            resolver,
+            capabilities: options.capabilities.clone(),
             running: Mutex::default(),
         }
     }
@@ -198,6 +205,8 @@ impl Dispatcher {
             task_key: task_key(activity),
             attempt: activity.attempt,
             timeout: activity.timeout.map(Duration::from_micros),
+            grant: self.activities.capabilities.of(module.digest(), module.orchestrators(), &activity.name),
+            resolver: self.activities.resolver.clone(),
         };
         self.engine.run_activity(&module, call).await
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::Semaphore;
 
+use crate::outbound::destination::http_url;
+
 /// Who serves an activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Service {
@@ -29,14 +31,7 @@ impl Services {
         let (name, service) = split(text, "NAME=URL or NAME=module")?;
         let service = match service {
             "module" => Service::OtherModule,
-            url => match url.parse::<Uri>() {
-                Ok(uri) if uri.scheme_str() == Some("http") && uri.authority().is_some() => Service::Http(uri),
-                _ => {
-                    return Err(format!(
-                        "{url:?} is neither `module` nor the URL of an HTTP endpoint, http://HOST:PORT/PATH"
-                    ));
-                }
-            },
+            url => Service::Http(http_url(url).map_err(|why| format!("write NAME=module, or NAME=URL; {why}"))?),
         };
         self.services.insert(name.to_owned(), service);
         Ok(())

@@ -18,7 +18,7 @@ use super::checkpoint::Checkpoints;
 use super::health::{Failure, Health, Reach, reach, read_error};
 use super::lock::Lock;
 use super::space::{PAGES, Space};
-use crate::store::{Change, OnDurable, StoreError, Write};
+use crate::store::{OnDurable, StoreError, Write};
 
 /// What one transaction takes at most: enough to share an fsync well, little enough to answer soon.
 const MAX_WRITES: usize = 1_024;
@@ -139,7 +139,7 @@ impl Writer {
 
     /// Commits this write together with those queued behind it. Returns the job that stopped the gathering.
     fn commit_with_others(&self, write: Write, answer: Answer, jobs: &Receiver<Job>) -> Option<Job> {
-        let mut bytes = size(&write);
+        let mut bytes = write.change.bytes();
         let mut writes = vec![write];
         let mut answers = vec![answer];
         let mut next = None;
@@ -153,7 +153,7 @@ impl Writer {
             });
             match job {
                 Some(Job::Write(write, answer)) => {
-                    bytes += size(&write);
+                    bytes += write.change.bytes();
                     writes.push(write);
                     answers.push(answer);
                 }
@@ -262,20 +262,4 @@ fn apart(db: &Connection, write: &Write) -> Result<Result<(), StoreError>, Failu
 
 fn execute(db: &Connection, sql: &str) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([]).map(|_| ())
-}
-
-/// About how many bytes a write carries.
-fn size(write: &Write) -> usize {
-    match &write.change {
-        Change::Create { message, .. } | Change::Accept { message, .. } => message.body.len(),
-        Change::Turn(turn) => {
-            turn.steps.as_ref().map_or(0, String::len)
-                + turn.custom_status.as_ref().map_or(0, String::len)
-                + turn.activities.iter().map(|activity| activity.input.len()).sum::<usize>()
-                + turn.outgoing.iter().map(|message| message.body.len()).sum::<usize>()
-                + turn.generation.as_ref().map_or(0, |generation| generation.start.body.len())
-        }
-        Change::Park { reason } => reason.as_ref().map_or(0, String::len),
-        Change::Discard { .. } | Change::Remove => 0,
-    }
 }

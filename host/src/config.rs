@@ -1,16 +1,24 @@
-//! The file that `fermata serve --config` reads: TOML, of which anything may be left out.
+//! The file that `fermata serve --config` reads: TOML, of which anything may be left out. What an operator may set besides the flags of
+//! `serve`, of which those that say the same go before it; what nobody knows is an error.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::capabilities::Grant;
 use crate::limits::Limits;
+use crate::outbound::Outbound;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub limits: Limits,
+    /// Where names may lead.
+    pub outbound: Outbound,
+    /// What activities may do: by the digest of a module, or the name of an activity or an orchestrator.
+    pub modules: BTreeMap<String, Grant>,
 }
 
 impl Config {
@@ -67,12 +75,30 @@ mod tests {
         for line in ["[limits.guest.execution]", "fuel_per_step = 5000000000", "stalled_pause = \"15m\""] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
+        let granted = "[outbound]\nnetworks = ['10.20.0.0/16']\n[limits.http]\nkey_rate = { per_second = 0.5, burst = 3 }\n[modules.Ship]\n\
+                       outbound = ['a.example:443', '[2001:db8::1]:80', '2001:db8::1', '10.1.0.0/16:5432', '2001:db8::/32:1', 'public']\n\
+                       environment = { A = 'b' }\ninherit = ['C']\ndirectories = [{ host = '/a', guest = '/b' }]";
+        let config = Config::parse(granted).unwrap();
+        assert_eq!(Config::parse(&config.to_toml().unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn the_file_of_the_documentation_is_right() {
+        let document = include_str!("../../docs/configuration.md");
+        let example = document.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(example).unwrap();
+        // Of the limits it shows the defaults, but for that of keys.
+        let mut limits = Limits::default();
+        (limits.http.key_rate, limits.http.wrong_keys) = (config.limits.http.key_rate, config.limits.http.wrong_keys);
+        assert_eq!(config.limits, limits);
+        assert_eq!(config.modules["Ship"].outbound.len(), 2);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (text, named) in [
             ("[limits.gest]\n", "unknown field `gest`"),
+            ("[limit]", "unknown field `limit`"),
             ("[limits.guest]\nmemory = 1", "unknown field `memory`"),
             ("[limits.guest]\nwall_time = 'soon'", "wall_time = 'soon'"),
             ("[limits.guest]\nwall_time = 30", "wall_time = 30"),
@@ -82,6 +108,13 @@ mod tests {
             ("[limits.guest]\nstack_bytes = 1", "limits.guest.stack_bytes"),
             ("[limits.host]\nattempts_before_stalled = 0", "limits.host.attempts_before_stalled"),
             ("[limits.http]\nconnections = 0", "limits.http.connections"),
+            ("[limits.http]\nkey_rate = { per_second = 0, burst = 1 }", "at least 0.000001"),
+            ("[limits.http]\nkey_rate = { per_second = 1e-300, burst = 1 }", "at least 0.000001"),
+            ("[limits.http]\nkey_rate = { per_second = inf, burst = 1 }", "at least 0.000001"),
+            ("[limits.http]\nuncounted = ['10.0.0.0/33']", "uncounted"),
+            ("[outbound]\nnetworks = ['here']", "networks"),
+            ("[modules.Ship]\nnetwork = true", "unknown field `network`"),
+            ("[modules.Ship]\noutbound = ['127.1']", "unusual spelling"),
             ("limits", "expected"),
         ] {
             assert!(refusal(text).contains(named), "{text}: {}", refusal(text));
