@@ -402,7 +402,7 @@ fn help_has_examples() {
     let (_, commands) = help.data().split_once("Commands:\n").unwrap();
     let commands: Vec<&str> = commands.lines().map_while(|line| line.split_whitespace().next()).collect();
     let expected = "serve new build deploy modules start raise status list terminate suspend resume rewind restart purge unpark \
-                    migrate export replay skip key binding openapi help";
+                    migrate export replay skip key backup restore verify binding openapi help";
     assert_eq!(commands.join(" "), expected);
     for command in &commands[..commands.len() - 1] {
         let help = fermata("", &[command, "--help"], "");

@@ -73,13 +73,6 @@ fn a_stop_takes_ten_seconds_at_most_whatever_is_under_way() {
 }
 
 #[test]
-fn a_second_host_on_the_same_data_is_refused() {
-    let host = Fresh::start();
-    let log = Settings::new(host.data()).try_start().err().expect("the second one must not start");
-    assert!(log.contains("in use") && log.contains(&host.pid().to_string()), "{log}");
-}
-
-#[test]
 fn the_banner_says_where_data_lives_and_that_it_is_durable() {
     let host = Fresh::start();
     let log = host.log();

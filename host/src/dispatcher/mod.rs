@@ -9,7 +9,7 @@
 //! - [`residency`]: which blocked guests stay in memory
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
-//! - [`registry`]: which module is active for which name
+//! - [`options`]: how it is set up; [`registry`]: which module is active for which name
 //! - [`figures`]: how much there is of everything
 //! - [`simulator`]: all of it without threads and without chance
 //! - [`view`]: what an instance shows; [`watchers`]: who waits for a change of it
@@ -25,6 +25,7 @@ mod generation;
 mod ids;
 mod migrate;
 mod once;
+mod options;
 mod outbox;
 mod registry;
 mod residency;
@@ -53,17 +54,16 @@ pub use admission::{RaiseError, Raised, StartError, Started};
 pub use control::{ControlError, PurgeError};
 pub use migrate::{Fit, MigrateError, Migration, ModuleDeletion, Scope};
 pub use once::{RequestKey, Reused};
+pub use options::Options;
 pub use residency::Residency;
 pub use retention::Retention;
 pub use simulator::{Performed, Simulator};
 pub use view::{HistoryView, InstanceView, Output};
 pub use watchers::{Taken, Taking, Watch};
 
-use crate::capabilities::Capabilities;
 use crate::clock::Clock;
 use crate::engine::{Admitted, BadModule, Engine};
 use crate::limits::{self, HostLimits};
-use crate::outbound::Outbound;
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
@@ -118,57 +118,6 @@ struct Partition {
     slots: HashMap<Arc<str>, Arc<Slot>>,
     /// Grows when a slot leaves: what was read from the store before may be stale then.
     departures: u64,
-}
-
-/// How the dispatcher is set up.
-#[derive(Clone)]
-pub struct Options {
-    pub residency: Residency,
-    /// Threads that run orchestrators.
-    pub workers: usize,
-    /// Activities that run at a time.
-    pub activities: usize,
-    /// Who serves which activity.
-    pub services: Services,
-    /// Where names may lead.
-    pub outbound: Outbound,
-    /// What activities of modules may do.
-    pub capabilities: Capabilities,
-    pub retention: Retention,
-    pub limits: HostLimits,
-    /// In the place of threads and chance.
-    pub simulator: Option<Arc<dyn Simulator>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Options {
-            residency: Residency::default(),
-            workers: cores,
-            activities: 16 * cores,
-            services: Services::default(),
-            outbound: Outbound::default(),
-            capabilities: Capabilities::default(),
-            retention: Retention::default(),
-            limits: HostLimits::default(),
-            simulator: None,
-        }
-    }
-}
-
-impl Options {
-    /// Guests that may exist at a time.
-    pub fn guests(&self) -> u32 {
-        // A guest that is over the budget is dropped only after it blocked, and none that has messages; and modules are asked what they hold.
-        self.residency.guests() + self.guests_beside_residents()
-    }
-
-    /// How many of these are not resident: they run, are about to, or are over the budget for a moment.
-    fn guests_beside_residents(&self) -> u32 {
-        let interrupted = self.limits.interrupted_guests as u32;
-        self.residency.guests() / 32 + 2 * self.workers as u32 + self.activities as u32 + interrupted + 128
-    }
 }
 
 /// Why a module is not deployed.
