@@ -87,7 +87,10 @@ impl Report {
             Err(error) => return self.add(id, format!("its history is damaged: {error}")),
         };
         self.steps += steps.len() as u64;
-        let state = State::of(&steps);
+        let state = match State::checked(&steps) {
+            Ok(state) => state,
+            Err(bad) => return self.add(id, bad.to_string()),
+        };
         let derived = differences(&instance, &steps, &state);
         let inbox = in_inbox(&steps, &unread);
         let tasks = tasks.map(|tasks| of_activities(&state, &tasks)).unwrap_or_default();

@@ -139,6 +139,7 @@ fn verify_tells_what_history_says_otherwise() {
         assert!(db.execute(sql, []).unwrap() > 0, "{sql}");
         db.close().unwrap();
     };
+    let of_waiting = format!("key = (SELECT key FROM instance WHERE id = '{waiting}')");
     for (wrong, right, says) in [
         (
             format!("UPDATE instance SET status = 3 WHERE id = '{ended}'"),
@@ -159,6 +160,11 @@ fn verify_tells_what_history_says_otherwise() {
             "INSERT INTO inbox VALUES (999999, 999999, 1, '{}')".to_owned(),
             "DELETE FROM inbox WHERE seq = 999999".to_owned(),
             "belongs to no instance",
+        ),
+        (
+            format!("UPDATE history SET body = replace(body, '\"task\":0', '\"task\":7') WHERE {of_waiting}"),
+            format!("UPDATE history SET body = replace(body, '\"task\":7', '\"task\":0') WHERE {of_waiting}"),
+            "step 1 of the history can not be",
         ),
         (
             format!("UPDATE instance SET rows = rows + 1 WHERE id = '{ended}'"),

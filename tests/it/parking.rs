@@ -9,22 +9,53 @@ use super::Fresh;
 
 /// What nobody should do: stops the host, and makes histories say that they began with the other module.
 fn forge(host: &mut Fresh, ids: &[&str], from: &str, to: &str) {
+    while_stopped(host, |db| {
+        for id in ids {
+            replace_in_history(db, id, from, to);
+            db.execute("UPDATE instance SET module = ?1 WHERE id = ?2", [to, id]).unwrap();
+        }
+    });
+}
+
+fn while_stopped(host: &mut Fresh, change: impl Fn(&Connection)) {
     let (status, settings) = host.take().terminate();
     assert_eq!(status, Some(0));
     let (file, vfs) = (host.data().join("fermata.db"), pages::vfs().unwrap());
     let db = Connection::open_with_flags_and_vfs(file, OpenFlags::default(), vfs).unwrap();
-    let history =
-        "UPDATE history SET body = replace(body, ?1, ?2) WHERE key = (SELECT key FROM instance WHERE id = ?3)";
-    for id in ids {
-        assert!(db.execute(history, [from, to, id]).unwrap() > 0);
-        db.execute("UPDATE instance SET module = ?1 WHERE id = ?2", [to, id]).unwrap();
-    }
+    change(&db);
     db.close().unwrap();
     host.host = Some(settings.start());
 }
 
+fn replace_in_history(db: &Connection, id: &str, from: &str, to: &str) {
+    let history =
+        "UPDATE history SET body = replace(body, ?1, ?2) WHERE key = (SELECT key FROM instance WHERE id = ?3)";
+    assert!(db.execute(history, [from, to, id]).unwrap() > 0);
+}
+
 fn parked(host: &Fresh, id: &str) -> Value {
     host.status(id).json()["parked"].clone()
+}
+
+#[test]
+fn a_history_that_can_not_be_parks_its_instance_and_no_other() {
+    let mut host = Fresh::with(|settings| settings.modules(&["test-guest-a"]));
+    for id in ["damaged", "sound"] {
+        assert_eq!(host.post(&format!("{BASE}/orchestrators/TwoNames/{id}"), "").status, 202);
+        host.waits_for(id, &["first"]);
+    }
+    while_stopped(&mut host, |db| replace_in_history(db, "damaged", "\"task\":0", "\"task\":7"));
+    let why = "step 1 of the history can not be";
+
+    let shown = host.get(&format!("{BASE}/instances/damaged?showHistory=true"));
+    assert!(shown.status == 500 && shown.body.contains("storage-damaged") && shown.body.contains(why), "{shown:?}");
+    host.raise("damaged", "first", "1");
+    let parked = tests::until("it is parked", || parked(&host, "damaged").as_str().map(str::to_owned));
+    assert!(parked.contains(why), "{parked}");
+
+    host.raise("sound", "first", "1");
+    host.raise("sound", "second", "2");
+    host.output("sound");
 }
 
 #[test]

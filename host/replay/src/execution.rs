@@ -10,8 +10,8 @@ use crate::inbox::Inbox;
 use crate::mismatch::is_same;
 use crate::undo::{effective, undone_from};
 use crate::{
-    Decision, End, HistorySize, Message, MessageBody, Mismatch, NextGeneration, Outcome, Payload, Start, State, Step,
-    Timestamp, Turn,
+    BadHistory, Decision, End, HistorySize, Message, MessageBody, Mismatch, NextGeneration, Outcome, Payload, Start,
+    State, Step, Timestamp, Turn,
 };
 
 /// One execution of an instance with its guest: history is replayed, then extended.
@@ -71,7 +71,7 @@ pub enum Stop {
 type Asked<T> = Result<T, Stop>;
 
 impl Execution {
-    /// An execution whose guest has yet to run: it will replay `history`, then take the messages pushed.
+    /// An execution whose guest has yet to run: it will replay `history`, which is known to be one, then take the messages pushed.
     pub fn new(history: Vec<Step>) -> Execution {
         let recorded = match history.iter().any(|step| undone_from(step).is_some()) {
             true => effective(&history).into_iter().cloned().collect(),
@@ -80,10 +80,10 @@ impl Execution {
         Execution { recorded, ..Execution::of(State::default()) }
     }
 
-    /// The same instance without its guest: good for [`absorb`](Execution::absorb) alone.
-    pub fn without_guest(history: &[Step]) -> Execution {
+    /// The same instance without its guest: good for [`absorb`](Execution::absorb) alone. The history is checked.
+    pub fn without_guest(history: &[Step]) -> Result<Execution, BadHistory> {
         let seq = history.last().map_or(0, |step| step.seq);
-        Execution { seq, ..Execution::of(State::of(history)) }
+        Ok(Execution { seq, ..Execution::of(State::checked(history)?) })
     }
 
     fn of(state: State) -> Execution {

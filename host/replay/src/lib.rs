@@ -9,6 +9,7 @@
 //! function can play the guest, see `tests/`.
 
 mod blocked;
+mod check;
 mod deadlines;
 mod decision;
 mod effects;
@@ -29,6 +30,7 @@ mod time;
 mod turn;
 mod undo;
 
+pub use check::BadHistory;
 pub use decision::{BlockedOn, Decision, Step};
 pub use execution::{Execution, Stop};
 pub use failure::{Failure, kind};

@@ -62,7 +62,10 @@ pub struct BufferedEvent {
 }
 
 impl State {
-    /// Folds a history.
+    /// Folds a history that is known to be one: what is read from elsewhere is [`checked`](State::checked).
+    ///
+    /// # Panics
+    /// May, where it is none.
     pub fn of(history: &[Step]) -> State {
         State::of_effective(effective(history))
     }

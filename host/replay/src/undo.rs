@@ -33,7 +33,7 @@ pub(crate) fn undone_from(step: &Step) -> Option<usize> {
 }
 
 /// Rewinds an instance that has failed: the turn that undoes the failure, in which the messages to be applied again go back into the
-/// inbox. None where it has not failed.
+/// inbox. None where it has not failed. The history is known to be one.
 ///
 /// # Panics
 /// When the message is no `Rewound`.
@@ -62,7 +62,7 @@ pub fn rewind(history: &[Step], message: &Message) -> Option<Turn> {
 }
 
 /// The latest attempt at each task of which the undone steps began one.
-fn attempts_begun(before: &State, undone: &[&Step]) -> Vec<(TaskId, u32)> {
+pub(crate) fn attempts_begun(before: &State, undone: &[&Step]) -> Vec<(TaskId, u32)> {
     let mut attempts = BTreeMap::new();
     for step in undone {
         if let MessageBody::TimerFired { task, deadline: Deadline::Retry } = step.message

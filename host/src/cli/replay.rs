@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use fermata_replay::{Execution, MessageBody, Mismatch, Step, Timestamp};
+use fermata_replay::{Execution, Mismatch, State, Step, Timestamp};
 use serde::Deserialize;
 
 use super::failure::{Exit, Failure};
@@ -139,8 +139,7 @@ fn document(text: &[u8]) -> anyhow::Result<Document> {
         kind.version
     );
     let document: Document = serde_json::from_slice(text).context("the document is damaged")?;
-    let starts = document.steps.first().is_none_or(|step| matches!(step.message, MessageBody::Started(_)));
-    anyhow::ensure!(starts, "the document is damaged: its first step is no start");
+    State::checked(&document.steps).context("the document is damaged")?;
     Ok(document)
 }
 
@@ -195,7 +194,7 @@ mod tests {
         let headless = format!(
             r#"{{"format":"fermata-history","version":1,"instance":{{"id":"i","name":"W"}},"steps":[{suspended}]}}"#
         );
-        assert!(refused(&headless).contains("no start"));
+        assert!(refused(&headless).contains("step 1 of the history can not be: the first one is the start"));
         let empty = r#"{"format":"fermata-history","version":1,"instance":{"id":"i","name":"W","more":1},"steps":[]}"#;
         assert_eq!(document(empty.as_bytes()).unwrap().instance.id, "i");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fermata_replay::{Execution, MessageBody, Mismatch, RuntimeStatus, Timestamp};
+use fermata_replay::{Execution, MessageBody, Mismatch, RuntimeStatus, State, Timestamp};
 
 use super::Dispatcher;
 use super::admission::closed;
@@ -137,6 +137,7 @@ impl Dispatcher {
         let (engine, checked, id, key) = (self.engine.clone(), module.clone(), instance.id.clone(), instance.key);
         let check = move || {
             let (history, _) = decode(loaded).map_err(StoreError::Damaged)?;
+            State::checked(&history).map_err(|bad| StoreError::Damaged(bad.to_string()))?;
             let mut execution = Execution::new(history);
             if execution.begin().is_none() {
                 // Nothing has run yet, or a rewind has undone all there was.

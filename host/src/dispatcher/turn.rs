@@ -271,7 +271,7 @@ impl Dispatcher {
         if history.is_empty() && messages.is_empty() {
             return Ok(Life::Nothing);
         }
-        let mut execution = Execution::without_guest(&history);
+        let mut execution = Execution::without_guest(&history).map_err(|bad| Lifeless::Park(bad.to_string()))?;
         let is_new = execution.state().start().is_none();
         if is_new && !messages.first().is_some_and(starts) {
             return Err(Lifeless::Park("its first message is missing".into()));
@@ -304,11 +304,12 @@ impl Dispatcher {
         let Some(place) = messages.iter().position(|message| matches!(message.body, MessageBody::Rewound(_))) else {
             return Ok(());
         };
+        let state = State::checked(history).map_err(|bad| Lifeless::Park(bad.to_string()))?;
         let message = messages.remove(place);
         let Some(turn) = rewind(history, &message) else {
             // Nobody may be told that it runs again.
-            slot.lock().status = State::of(history).runtime_status();
-            let ignored = Turn::ignoring(&State::of(history), vec![message.seq]);
+            slot.lock().status = state.runtime_status();
+            let ignored = Turn::ignoring(&state, vec![message.seq]);
             self.commit(slot, ignored);
             return Ok(());
         };

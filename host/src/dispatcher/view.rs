@@ -160,7 +160,7 @@ impl Dispatcher {
 
 async fn waits_for(loaded: Loaded, name: String) -> Result<bool, StoreError> {
     // What can not be read is the trouble of that instance, not of the list.
-    let waits = move || all_steps(&loaded.history).is_ok_and(|steps| State::of(&steps).awaits_event(&name));
+    let waits = move || all_steps(&loaded.history).is_ok_and(|(_, state)| state.awaits_event(&name));
     tokio::task::spawn_blocking(waits).await.map_err(|error| StoreError::Io(error.to_string().into()))
 }
 
@@ -203,10 +203,9 @@ fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
 /// One picture: the status is that of this very history.
 fn view_with_history(loaded: Loaded) -> Result<InstanceView, StoreError> {
     let Loaded { instance, history, unread } = loaded;
-    let steps = all_steps(&history)?;
+    let (steps, state) = all_steps(&history)?;
     let mut chunks = history.into_iter();
     let (first, last) = (chunks.next(), chunks.next_back());
-    let state = State::of(&steps);
     let mut buffered = state.buffered_events();
     for message in &unread {
         buffered.extend(unread_event(message)?);
@@ -226,12 +225,14 @@ fn unread_event(message: &StoredMessage) -> Result<Option<BufferedEvent>, StoreE
     })
 }
 
-fn all_steps(history: &[String]) -> Result<Vec<Step>, StoreError> {
+/// A whole history, and what it adds up to.
+fn all_steps(history: &[String]) -> Result<(Vec<Step>, State), StoreError> {
     let mut steps = Vec::new();
     for chunk in history {
         steps.extend(steps_of(chunk)?);
     }
-    Ok(steps)
+    let state = State::checked(&steps).map_err(|bad| StoreError::Damaged(bad.to_string()))?;
+    Ok((steps, state))
 }
 
 fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {

@@ -88,7 +88,7 @@ fn a_termination_goes_before_all_that_waits() {
 #[test]
 fn a_guest_that_could_go_on_is_not_asked() {
     let history = waiting().event("A", "1").terminated("enough");
-    let mut execution = Execution::without_guest(&history.steps[..1]);
+    let mut execution = Execution::without_guest(&history.steps[..1]).expect("a history");
     execution.push(history.messages[1].clone());
     assert_eq!(execution.absorb(), Ok(true));
     execution.push(history.messages[2].clone());

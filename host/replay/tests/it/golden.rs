@@ -55,7 +55,7 @@ fn orchestrator() -> Guest {
 
 #[test]
 fn version_1_shows_what_it_showed() {
-    let state = State::of(&read(FAILED));
+    let state = State::checked(&read(FAILED)).expect("it can be");
     let shown = shown(&state);
     assert_eq!(shown.status, RuntimeStatus::Failed);
     assert_eq!(shown.custom_status, Some(json("{\"approved\":true}")));

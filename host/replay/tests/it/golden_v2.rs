@@ -122,7 +122,7 @@ fn read(history: &str) -> Vec<Step> {
 
 fn state(name: &str) -> State {
     let (_, history, _) = HISTORIES.iter().find(|(other, ..)| *other == name).expect("there is such a history");
-    State::of(&read(history))
+    State::checked(&read(history)).expect("it can be")
 }
 
 #[test]

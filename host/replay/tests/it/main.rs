@@ -17,6 +17,7 @@ mod all;
 mod any;
 mod callbacks;
 mod cancelling;
+mod checking;
 mod children;
 mod controlling;
 mod ending;

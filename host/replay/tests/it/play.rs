@@ -141,6 +141,7 @@ pub fn assert_replays(guest: &Guest, played: &Played) {
                 assert!(journal.starts_with(&life.journal()), "replay of {length} steps told the guest something else");
             }
             assert_eq!(life.execution(|execution| shown(execution.state())), shown(&State::of(prefix)));
+            assert_eq!(State::checked(prefix).map(|state| shown(&state)), Ok(shown(&State::of(prefix))));
         }
     }
 }
@@ -149,7 +150,7 @@ pub fn assert_replays(guest: &Guest, played: &Played) {
 pub fn assert_absorbs(played: &Played) {
     for history in played.past.iter().map(|(history, _)| history).chain([&played.history]) {
         for (before, step) in history.iter().enumerate() {
-            let mut alone = Execution::without_guest(&history[..before]);
+            let mut alone = Execution::without_guest(&history[..before]).expect("a history");
             match &step.message {
                 MessageBody::Rewound(_) => continue,
                 MessageBody::TimerFired { .. } => alone.tick(alone.state().next_due().expect("a deadline that passes")),

@@ -444,7 +444,7 @@ fn only_what_has_failed_is_rewound_and_only_by_its_own_parent() {
 #[test]
 fn a_rewind_in_the_inbox_is_used_up() {
     let failed = started().failed(application("no"));
-    let mut execution = Execution::without_guest(&failed.steps);
+    let mut execution = Execution::without_guest(&failed.steps).expect("a history");
     execution.push(Message { seq: 9, at: second(9), body: MessageBody::Rewound(Control::default()) });
     assert_eq!(execution.absorb(), Ok(false));
     let turn = execution.take_turn();
