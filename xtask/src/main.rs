@@ -5,6 +5,7 @@ mod checks;
 mod clients;
 mod demo;
 mod faults;
+mod fuzz;
 mod guests;
 mod project;
 mod sim;
@@ -48,6 +49,14 @@ enum Command {
         #[arg(long)]
         seeds: Option<u64>,
     },
+    /// Sends random inputs to whatever takes bytes from strangers; FERMATA_FUZZ_INPUT=<file> tries one alone, SEED=<number> the same ones again
+    Fuzz {
+        /// How long each target is given
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// http, modules, history or texts; all where it is not said
+        target: Option<String>,
+    },
     /// Measures a release build; `cargo xtask bench --help` lists what and how. `cargo xtask bench micro` measures the pure pieces alone
     #[command(disable_help_flag = true)]
     Bench {
@@ -79,6 +88,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests => guests::build_all(),
         Command::Clients => clients::install(),
         Command::Sim { minutes, seeds } => sim::run(minutes, seeds),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Bench { rest } => bench::run(&rest),
         Command::Torture { rest } => torture::run("torture", &rest),
         Command::Soak { rest } => torture::run("soak", &rest),
