@@ -28,7 +28,7 @@
 
 pub mod api;
 pub mod backup;
-mod budget;
+pub mod budget;
 pub mod callback;
 pub mod capabilities;
 pub mod cli;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fermata::api::{self, Api, Door, Outside};
+use fermata::api::{self, Api, Door, Outside, Traffic};
+use fermata::budget::Budget;
 use fermata::callback::{Callback, Callbacks, Expiry};
 use fermata::clock::SkippingClock;
 use fermata::dispatcher::{Dispatcher, Options};
@@ -86,6 +87,8 @@ async fn serve(data: &std::path::Path, callbacks: Arc<Callbacks>) -> SocketAddr 
         callbacks,
         limits: limits.clone(),
         module_bytes,
+        bodies: Budget::new(limits.bodies_bytes),
+        traffic: Arc::new(Traffic::new(&limits)),
         door: Door::Open,
         outside,
         listening,

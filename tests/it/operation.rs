@@ -5,9 +5,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tests::BASE;
 use tests::endpoint::{Answer as Served, Endpoint};
 use tests::torture::{End, repeat};
-use tests::{BASE, Settings};
 
 use super::Fresh;
 
