@@ -238,7 +238,8 @@ async fn one_each_among_others(ctx: Context) -> Result<Vec<u64>> {
     let item = ctx.wait_external_event::<u64>("item");
     let timer = ctx.create_timer(Duration::from_secs(3_600));
     let winner = ctx.task_any((&item, &other, &timer)).await;
-    state.taken.push(if winner == item { item.await? } else { other.await? });
+    // When the timer has passed, the newest wait is the one that the next event goes to.
+    state.taken.push(if winner == other { other.await? } else { item.await? });
     if state.taken.len() == state.wanted {
         return Ok(state.taken);
     }
