@@ -196,9 +196,11 @@ fn after_a_failed_fsync_nothing_is_acknowledged_until_a_restart() {
     for verb in ["terminate", "suspend", "resume"] {
         assert_eq!(shimmed.host.control(&id, verb, "").status, 503, "{verb}");
     }
-    let health = shimmed.host.get("/healthz");
-    assert_eq!(health.status, 503);
-    assert!(health.body.contains("restart"), "{health:?}");
+    for path in ["/healthz", "/readyz"] {
+        let health = shimmed.host.get(path);
+        assert_eq!(health.status, 503);
+        assert!(health.body.contains("restart"), "{health:?}");
+    }
     assert!(shimmed.host.log().contains("storage can no longer be trusted"), "{}", shimmed.host.log());
 
     std::fs::remove_file(shimmed.control.path().join("fail")).unwrap();

@@ -74,6 +74,11 @@ pub async fn read(
     Err(refused)
 }
 
+/// Whether it says that it is no longer than what a connection holds at hand.
+pub fn is_small(body: &Incoming) -> bool {
+    body.size_hint().upper().is_some_and(|bytes| bytes <= PIECE_BYTES as u64)
+}
+
 /// Reads some of a body that nobody wants, so that its client comes to read the answer.
 pub async fn throw_away(head: &Parts, mut body: Incoming) {
     let _ = timeout(DISCARD_TIME, discard(head, &mut body)).await;

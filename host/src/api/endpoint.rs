@@ -70,6 +70,7 @@ pub enum Call {
     Migrate,
     SkipClock,
     Health,
+    Ready,
     Metrics,
     Binding,
     OpenApi,
@@ -115,6 +116,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     of_host(Call::Page, "GET", "docs", Needs::Nothing),
     of_host(Call::PageFile, "GET", "docs/{file}", Needs::Nothing),
     of_host(Call::Health, "GET", "healthz", Needs::Nothing),
+    of_host(Call::Ready, "GET", "readyz", Needs::Nothing),
     of_host(Call::Metrics, "GET", "metrics", Needs::UnboundKey(Scope::Read)),
 ];
 

@@ -140,10 +140,19 @@ impl Api {
     }
 
     async fn handle(&self, head: &Parts, body: Incoming, peer: IpAddr) -> Handled {
-        body::check_host(head)?;
-        let (route, caller) = self.admit(head, peer)?;
+        let (route, caller) = match body::check_host(head).and_then(|()| self.admit(head, peer)) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                // Were it left unread, the connection would have to end.
+                if body::is_small(&body) {
+                    body::throw_away(head, body).await;
+                }
+                return Err(refusal);
+            }
+        };
         // What is in memory may rest on a write that is lost: only the health, and what was counted, is told any more.
-        if let Some(reason) = self.dispatcher.poisoned().filter(|_| !matches!(route.call, Call::Health | Call::Metrics))
+        if let Some(reason) =
+            self.dispatcher.poisoned().filter(|_| !matches!(route.call, Call::Health | Call::Ready | Call::Metrics))
         {
             body::throw_away(head, body).await;
             return Err(StoreError::Poisoned(reason).into());
@@ -199,7 +208,7 @@ impl Api {
             Call::Migrate => self.migrate(asked, body).await,
             Call::SkipClock => self.skip_clock(asked),
             Call::Binding => self.binding(asked),
-            Call::Health => self.health(),
+            Call::Health | Call::Ready => self.health(),
             Call::Metrics => Ok(self.metrics()),
             Call::OpenApi => self.openapi(),
             Call::Page => self.page(asked),

@@ -200,7 +200,7 @@ impl Operation {
             .answer(Described::json::<Purged>(200, "How many are gone."))
             .answer(Described::refusal(404, "None of them has ended.")),
             Call::Deploy | Call::Modules | Call::DeleteModule | Call::Migrate => Operation::of_modules(call),
-            Call::SkipClock | Call::Health | Call::Metrics | Call::Binding | Call::OpenApi | Call::Page | Call::PageFile => Operation::of_host(call),
+            Call::SkipClock | Call::Health | Call::Ready | Call::Metrics | Call::Binding | Call::OpenApi | Call::Page | Call::PageFile => Operation::of_host(call),
         }
     }
 
@@ -280,7 +280,7 @@ impl Operation {
                 .answer(Described::refusal(409, "The host goes by the machine's clock.")),
             Call::Metrics => Operation::new(HOST, "Metrics", "What was counted since the host began, for Prometheus.")
                 .answer(Described::new(200, "The counters and gauges.", Content::Other(crate::metrics::MEDIA_TYPE))),
-            Call::Health => Operation::new(HOST, "Health", "Whether the host can do its work.")
+            Call::Health | Call::Ready => Operation::new(HOST, "Health", "Whether the host can do its work.")
                 .answer(Described::json::<Health>(200, "It can.")),
             Call::Binding => Operation::new(
                 HOST,
