@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::store::StoreError;
-use crate::store::embedded::FILE as DATABASE;
 use crate::store::embedded::copy::{Picture, Source};
+use crate::store::embedded::{FILE as DATABASE, directory};
 use crate::verify::{Report, verify};
 use crate::{callback, keys};
 
@@ -19,8 +20,10 @@ pub enum BackupError {
     #[error("{} is no backup: it holds {}", .path.display(), .what)]
     NoBackup { path: PathBuf, what: String },
     /// Nothing is left of the copy.
-    #[error("the copy is not in order: {}", .0.problems[0].what)]
+    #[error("the copy is not in order, {} things are not as they should be; the first: {}", .0.problems.len(), first_line(.0))]
     Unsound(Report),
+    #[error("{} is where a volume is mounted, which can not be put in the place of: name a directory in it", .0.display())]
+    MountPoint(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{}: {error}", .path.display())]
@@ -85,7 +88,11 @@ impl Copy {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        fs::create_dir_all(&parent).map_err(at(&parent))?;
+        directory(&parent)?;
+        let volume = |dir: &Path| fs::metadata(dir).map(|found| found.dev()).ok();
+        if to.exists() && volume(to) != volume(&parent) {
+            return Err(BackupError::MountPoint(to.to_owned()));
+        }
         let made = tempfile::Builder::new().prefix(".fermata-copy-").tempdir_in(&parent).map_err(at(&parent))?;
         Ok(Copy { made, to: to.to_owned(), parent })
     }
@@ -118,6 +125,10 @@ impl Copy {
         sync(&self.parent)?;
         Ok(report)
     }
+}
+
+fn first_line(report: &Report) -> &str {
+    report.problems.first().and_then(|problem| problem.what.lines().next()).unwrap_or_default()
 }
 
 fn sync(dir: &Path) -> Result<(), BackupError> {

@@ -27,10 +27,9 @@ pub struct Problem {
 pub fn verify(picture: &Picture) -> Report {
     let mut report = Report::default();
     picture.damage().into_iter().for_each(|what| report.add(None, what));
-    let tasks = open_activities(picture).unwrap_or_else(|error| {
-        report.add(None, format!("activities can not be read: {error}"));
-        None
-    });
+    let tasks = open_activities(picture)
+        .inspect_err(|error| report.add(None, format!("activities can not be read: {error}")))
+        .ok();
     match picture.keys() {
         Err(error) => report.add(None, format!("instances can not be listed: {error}")),
         Ok(keys) => {
@@ -56,12 +55,12 @@ pub fn verify(picture: &Picture) -> Report {
 type Tasks = BTreeSet<TaskId>;
 
 /// By instance.
-fn open_activities(picture: &Picture) -> Result<Option<BTreeMap<InstanceKey, Tasks>>, StoreError> {
+fn open_activities(picture: &Picture) -> Result<BTreeMap<InstanceKey, Tasks>, StoreError> {
     let mut tasks = BTreeMap::<InstanceKey, Tasks>::new();
     for activity in picture.open_activities()? {
         tasks.entry(activity.key).or_default().insert(activity.task);
     }
-    Ok(Some(tasks))
+    Ok(tasks)
 }
 
 impl Report {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use fermata::store::embedded::Embedded;
-use fermata::store::{StoreError, TurnRecord};
+use fermata::store::embedded::copy::{Picture, Source};
+use fermata::store::{Change, StoreError, TurnRecord};
 use tempfile::TempDir;
 
 use crate::kit::{World, turn};
@@ -64,9 +65,44 @@ async fn a_bit_of_a_history_harms_its_instance_alone() {
         }
     }
     // What would read the page to merge or remove it is refused, and nothing else is.
-    assert!(is_damaged(world.write(keys[17], fermata::store::Change::Remove).await));
+    assert!(is_damaged(world.write(keys[17], Change::Remove).await));
     world.turn(keys[18], turn(1)).await.unwrap();
     assert_eq!(world.store.poisoned(), None);
+}
+
+/// Together with others it is written in one transaction, which SQLite gives up as a whole.
+#[tokio::test]
+async fn a_write_that_meets_it_harms_none_of_its_batch() {
+    let (dir, keys) = written().await;
+    change(dir.path(), |bytes| {
+        let at = position(bytes, "end of 17.");
+        bytes[at + 3] ^= 1;
+    });
+    let world = World::open(dir.path()).await;
+    let lease = world.leases[0];
+    let outcomes = [(16, Change::Turn(turn(1))), (17, Change::Remove), (18, Change::Turn(turn(1)))]
+        .map(|(number, change)| world.queue(lease, keys[number], change));
+    let [before, damaged, after] = outcomes;
+    assert_eq!((before.await.unwrap(), after.await.unwrap()), (Ok(()), Ok(())));
+    assert!(is_damaged(damaged.await.unwrap()));
+    assert_eq!(world.store.poisoned(), None);
+    world.turn(keys[19], turn(1)).await.unwrap();
+}
+
+/// Its pages are written before the first one, which says that they have checksums, as soon as they fill SQLite's cache.
+#[tokio::test]
+async fn a_copy_that_is_larger_than_a_cache_has_checksums() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path()).await;
+    for number in 0..24 {
+        let key = world.create(&number.to_string(), None).await.unwrap();
+        let steps = format!("[\"{}\"]", "x".repeat(1 << 20));
+        world.turn(key, TurnRecord { steps: Some(steps), ..turn(0) }).await.unwrap();
+    }
+    let copy = dir.path().join("copy.db");
+    Source::open(dir.path()).unwrap().copy_to(&copy).unwrap();
+    assert!(std::fs::metadata(&copy).unwrap().len() > 16 << 20);
+    assert_eq!(Picture::of(&copy).unwrap().damage(), [""; 0]);
 }
 
 #[tokio::test]

@@ -129,8 +129,8 @@ impl From<BackupError> for Failure {
             BackupError::Exists(_) => Failure::new(Exit::Conflict, error),
             BackupError::NoBackup { .. } => Failure::new(Exit::Usage, error),
             BackupError::Store(error) => error.into(),
-            BackupError::Unsound(_) => Failure::new(Exit::Failed, error).hint("`fermata verify` says more"),
-            BackupError::Io { .. } => Failure::new(Exit::Failed, error),
+            BackupError::MountPoint(_) => Failure::new(Exit::Usage, error),
+            BackupError::Unsound(_) | BackupError::Io { .. } => Failure::new(Exit::Failed, error),
         }
     }
 }

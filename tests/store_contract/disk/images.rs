@@ -163,8 +163,11 @@ impl Disk {
     }
 
     fn change(&mut self, file: &Path, change: Change) {
-        if let Some(file) = self.seen.get(file) {
-            self.files[*file].unsynced.push(change);
+        let Some(file) = self.seen.get(file) else { return };
+        let file = &mut self.files[*file];
+        // To open a file is told as this, and loses nothing.
+        if !matches!(change, Change::Resize(length) if length == file.length()) {
+            file.unsynced.push(change);
         }
     }
 
@@ -197,6 +200,14 @@ impl Naming {
 }
 
 impl File {
+    /// As the process sees it.
+    fn length(&self) -> usize {
+        self.unsynced.iter().fold(self.bytes.len(), |length, change| match change {
+            Change::Resize(length) => *length,
+            Change::Put(offset, written) => length.max(offset + written.len()),
+        })
+    }
+
     fn sync(&mut self) {
         for change in std::mem::take(&mut self.unsynced) {
             change.apply(&mut self.bytes);

@@ -19,7 +19,7 @@ const LOG_PAGES: i64 = 16_384;
 /// How much the log grows before another attempt, where readers kept it from beginning anew.
 const LOG_PAGES_MORE: i64 = 4_096;
 /// How much is written between two looks at the log, for each takes locks that readers want.
-const PAGES_BETWEEN_LOOKS: usize = 256;
+pub(super) const PAGES_BETWEEN_LOOKS: usize = 256;
 /// Each pass leaves only what was committed while it ran; two make what is left for the writer small.
 const PASSES: usize = 2;
 

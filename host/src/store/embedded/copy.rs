@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::format::{self, FORMAT};
 use super::health::read_error;
-use super::open::connect_reader;
+use super::open::{connect_reader, connect_reader_of_any};
 use super::{Embedded, FILE, check, reader};
 use crate::store::{Activity, InstanceKey, Loaded, Sent, StoreError};
 
@@ -26,6 +27,14 @@ impl Source {
         let file = dir.join(FILE);
         if !file.exists() {
             return Err(StoreError::Io(format!("{} holds no {FILE}", dir.display()).into()));
+        }
+        let found = connect_reader_of_any(&file).and_then(|db| format::read(&db));
+        // To open an older one would make it one of today, which the host that it belongs to could not read any more.
+        if let Ok(Some(found)) = found
+            && found != FORMAT
+        {
+            let what = format!("{} is of format {found}, and this is for format {FORMAT}", file.display());
+            return Err(StoreError::Io(format!("{what}: use the fermata of the host that works on it").into()));
         }
         match Embedded::open(dir) {
             Ok(store) => Ok(Source { file, _store: Some(store) }),
@@ -44,7 +53,7 @@ impl Source {
     /// Writes the database as it is now to a new file. Durable on return, but for its name.
     pub fn copy_to(&self, copy: &Path) -> Result<(), StoreError> {
         let name = copy.to_str().ok_or_else(|| StoreError::Io("the name of the copy is no UTF-8".into()))?;
-        let db = connect_reader(&self.file).map_err(read_error)?;
+        let db = connect_reader(&self.file)?;
         db.execute("VACUUM INTO ?", [name]).map_err(read_error)?;
         File::open(copy).and_then(|copy| copy.sync_all()).map_err(|error| StoreError::Io(error.to_string().into()))
     }
@@ -58,7 +67,7 @@ pub struct Picture {
 impl Picture {
     /// Of this file, which is not changed.
     pub fn of(file: &Path) -> Result<Picture, StoreError> {
-        let db = connect_reader(file).map_err(read_error)?;
+        let db = connect_reader(file)?;
         db.execute_batch("BEGIN").map_err(read_error)?;
         Ok(Picture { db })
     }

@@ -35,6 +35,13 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // So that nobody takes us for a host that runs.
+        let _ = self.file.set_len(0);
+    }
+}
+
 fn failed(error: io::Error) -> StoreError {
     StoreError::Io(error.to_string().into())
 }

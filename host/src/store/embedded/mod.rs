@@ -12,7 +12,7 @@
 
 mod apply;
 mod chain;
-pub mod check;
+mod check;
 mod checkpoint;
 pub mod copy;
 mod format;
@@ -42,6 +42,7 @@ use tokio::sync::oneshot;
 
 use self::checkpoint::Checkpoints;
 use self::health::{Failure, Health};
+pub use self::open::directory;
 use self::partitions::Numbers;
 use self::reader::Readers;
 use self::writer::{Answer, Job, Writer};

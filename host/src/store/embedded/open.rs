@@ -13,11 +13,12 @@ use super::pages;
 use crate::store::StoreError;
 
 /// Creates the directory so that it is still there after a power cut.
-pub(super) fn directory(dir: &Path) -> Result<(), StoreError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(dir).and_then(|()| sync(dir.canonicalize()?.parent().unwrap_or(dir))).map_err(io_error)
+pub fn directory(dir: &Path) -> Result<(), StoreError> {
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.is_dir();
+    let missing: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
+    std::fs::create_dir_all(dir).map_err(io_error)?;
+    let durable = |made: &Path| sync(made.canonicalize()?.parent().unwrap_or(made));
+    missing.into_iter().rev().try_for_each(durable).map_err(io_error)
 }
 
 /// The writer's connection, to a file that has the right format, is durable as a whole, and has no owners.
@@ -28,15 +29,21 @@ pub(super) fn database(file: &Path) -> Result<Connection, StoreError> {
     if let Some(found) = found.filter(|found| *found > FORMAT) {
         return Err(StoreError::NewerFormat { path: file.to_owned(), found, supported: FORMAT });
     }
-    if found == Some(FORMAT) && !pages::are_checked(&db).map_err(read_error)? {
-        return Err(StoreError::Damaged(format!("{} does not say that its pages have checksums", file.display())));
+    if found == Some(FORMAT) {
+        check_that_pages_are_checked(&db, file)?;
     }
     format::bring_up(&db, found).map_err(read_error)?;
     let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(read_error)?;
     if mode != "wal" {
         return Err(StoreError::Io("this file system can not hold a write-ahead log: it shares no memory".into()));
     }
-    settle(&db).map_err(read_error)?;
+    let is_whole = settle(&db).map_err(read_error)?;
+    if !is_whole && found.is_some_and(|found| found < FORMAT) {
+        // What writes pages without checksums must be done with.
+        return Err(StoreError::Io(
+            "another program reads the database, which is to get a new format: end it first".into(),
+        ));
+    }
     if new {
         sync(file.parent().unwrap_or(file)).map_err(io_error)?;
     }
@@ -55,7 +62,21 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// A connection that only reads. Not memory-mapped: a disk that fails under a map kills the process, under a read it is an error.
-pub(super) fn connect_reader(file: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect_reader(file: &Path) -> Result<Connection, StoreError> {
+    let db = connect_reader_of_any(file).map_err(read_error)?;
+    check_that_pages_are_checked(&db, file)?;
+    Ok(db)
+}
+
+fn check_that_pages_are_checked(db: &Connection, file: &Path) -> Result<(), StoreError> {
+    match pages::are_checked(db).map_err(read_error)? {
+        true => Ok(()),
+        false => Err(StoreError::Damaged(format!("{} does not say that its pages have checksums", file.display()))),
+    }
+}
+
+/// The same, to a file of any format.
+pub(super) fn connect_reader_of_any(file: &Path) -> rusqlite::Result<Connection> {
     let db = through_checksums(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     prepare_once(&db)?;
     db.execute_batch("PRAGMA cache_size = -8192;")?;
@@ -74,10 +95,10 @@ fn prepare_once(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whoever owned partitions is gone, for this process holds the lock. What a killed process wrote but never saw on disk may be in
-/// the log: copying the whole log makes it durable before anybody reads it.
-fn settle(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("UPDATE partition SET owner = NULL WHERE owner IS NOT NULL", [])?;
-    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// the log: this commit makes it durable before anybody reads it. False where the log could not be copied as a whole, for somebody reads from it.
+fn settle(db: &Connection) -> rusqlite::Result<bool> {
+    db.execute("UPDATE partition SET owner = NULL", [])?;
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map(|busy: bool| !busy)
 }
 
 fn sync(dir: &Path) -> io::Result<()> {

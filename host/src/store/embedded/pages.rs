@@ -55,7 +55,7 @@ fn succeeded(code: c_int) -> rusqlite::Result<()> {
 #[repr(C, align(8))]
 struct File {
     base: ffi::sqlite3_file,
-    /// Known from the first page, which is read or written before any other.
+    /// Whether pages have checksums, as the first page says. Until it does they have: of a new file others may be written before it.
     checked: bool,
 }
 
@@ -211,7 +211,7 @@ unsafe extern "C" fn open(
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
             return open(system, name, file, flags, flags_out);
         }
-        file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: std::ptr::null() }, checked: false });
+        file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: std::ptr::null() }, checked: true });
         let code = open(system, name, inner(file), flags, flags_out);
         if !(*inner(file)).pMethods.is_null() {
             (*file).pMethods = &METHODS;

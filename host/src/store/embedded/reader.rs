@@ -35,7 +35,7 @@ impl Readers {
         let idle = self.idle().pop();
         let db = match idle {
             Some(db) => db,
-            None => connect_reader(&self.file).map_err(read_error)?,
+            None => connect_reader(&self.file)?,
         };
         // On an error the connection is dropped, and its transaction with it.
         let execute = |sql| db.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(read_error);

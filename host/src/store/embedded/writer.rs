@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::apply::Batch;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, PAGES_BETWEEN_LOOKS};
 use super::health::{Failure, Health, Reach, reach, read_error};
 use super::lock::Lock;
 use super::space::{PAGES, Space};
@@ -74,7 +74,7 @@ pub(super) struct Writer {
     health: Arc<Health>,
     /// How long the last commit took.
     last_commit: Cell<Duration>,
-    /// About how many pages were written since the last checkpoint was thought of: one for a write, and those that it fills.
+    /// About how many pages were written since the last checkpoint was thought of, at least: one for a write, and those that it fills.
     written: Cell<usize>,
 }
 
@@ -106,7 +106,7 @@ impl Writer {
                     Job::Write(write, answer) => next = self.commit_with_others(write, answer, &jobs),
                     Job::Task(task) => {
                         task(&self);
-                        self.note_written(PAGES);
+                        self.note_written(PAGES_BETWEEN_LOOKS);
                     }
                 }
             }
@@ -195,7 +195,13 @@ impl Writer {
             Err(error @ (StoreError::Full | StoreError::Poisoned(_))) => Err(error),
             Err(error) if writes.len() == 1 => Ok(vec![Err(error)]),
             // Somebody is at fault, and nothing was written: find out who, and leave the others their effect.
-            Err(_) => self.transaction(|db| writes.iter().map(|write| apart(db, write)).collect()),
+            Err(_) => match self.transaction(|db| writes.iter().map(|write| apart(db, write)).collect()) {
+                // A page that can not be read ends the transaction, savepoints or not.
+                Err(StoreError::Damaged(_)) => {
+                    Ok(writes.iter().map(|write| self.transaction(|db| apply(db, write))).collect())
+                }
+                done => done,
+            },
         }
     }
 
@@ -243,14 +249,19 @@ impl Writer {
     }
 }
 
+fn apply(db: &Connection, write: &Write) -> Result<(), Failure> {
+    let mut batch = Batch::new(db);
+    batch.apply(write)?;
+    batch.flush()
+}
+
 /// Applies one write so that it can fail without harm to its neighbours in the transaction.
 fn apart(db: &Connection, write: &Write) -> Result<Result<(), StoreError>, Failure> {
     execute(db, "SAVEPOINT one")?;
-    let mut batch = Batch::new(db);
-    let outcome = match batch.apply(write).and_then(|()| batch.flush()) {
+    let outcome = match apply(db, write) {
         Ok(()) => Ok(()),
         Err(Failure::Refused(error)) => Err(error),
-        Err(Failure::Sql(error)) if reach(&error) == Reach::Statement => Err(read_error(error)),
+        Err(Failure::Sql(error)) if reach(&error) == Reach::Statement && !db.is_autocommit() => Err(read_error(error)),
         Err(failure) => return Err(failure),
     };
     if outcome.is_err() {
