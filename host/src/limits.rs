@@ -1,6 +1,7 @@
 //! Every bound of the host in one place. Those that differ from host to host are tables of the file that `fermata serve --config` reads;
 //! the constants are the same everywhere.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use fermata_replay::ExecutionLimits;
@@ -39,6 +40,19 @@ impl Limits {
             ("host.backlog_bytes", host.backlog_bytes as u64, 1..=u64::MAX),
             ("host.attempts_before_stalled", host.attempts_before_stalled.into(), 1..=1_000),
             ("http.connections", self.http.connections as u64, 1..=1 << 20),
+            ("http.watches", self.http.watches as u64, 1..=u64::MAX),
+            ("http.body_bytes", self.http.body_bytes as u64, 1..=1 << 30),
+            ("http.bodies_bytes", self.http.bodies_bytes as u64, 64 << 10..=u64::MAX),
+            ("http.head_time, milliseconds", self.http.head_time.as_millis() as u64, 10..=86_400_000),
+            ("http.body_time, milliseconds", self.http.body_time.as_millis() as u64, 10..=86_400_000),
+            ("http.wrong_keys.burst", self.http.wrong_keys.burst.into(), 1..=u32::MAX.into()),
+            ("http.key_rate.burst", self.http.key_rate.map_or(1, |rate| rate.burst.into()), 1..=u32::MAX.into()),
+            (
+                "http.address_rate.burst",
+                self.http.address_rate.map_or(1, |rate| rate.burst.into()),
+                1..=u32::MAX.into(),
+            ),
+            ("module.module_bytes", self.module.module_bytes as u64, 1..=1 << 30),
             ("http.connections_per_client", self.http.connections_per_client as u64, 1..=1 << 20),
             ("module.functions", self.module.functions.into(), 1..=10_000_000),
         ] {
@@ -193,8 +207,8 @@ pub struct Rate {
 
 impl Rate {
     /// What one second allows may be asked for at once.
-    pub fn per_second(number: u32) -> Rate {
-        Rate { per_second: f64::from(number), burst: number }
+    pub fn per_second(number: NonZeroU32) -> Rate {
+        Rate { per_second: f64::from(number.get()), burst: number.get() }
     }
 
     /// Between two, where they keep the pace.
@@ -235,7 +249,7 @@ pub struct HttpLimits {
     pub watches: usize,
     /// A request's body, bytes.
     pub body_bytes: usize,
-    /// From the connection's first byte, or the last answer, to the end of a request's head.
+    /// From the beginning of the connection, or the last answer, to the end of a request's head.
     #[serde(with = "duration")]
     pub head_time: Duration,
     /// From the head to the end of the body.

@@ -111,7 +111,7 @@ const ENTRY_BYTES: usize = 64;
 impl HistorySize {
     pub(crate) fn add_message(&mut self, body: &MessageBody) {
         self.events += 1;
-        self.add_bytes(ENTRY_BYTES + bytes_of_message(body));
+        self.add_bytes(ENTRY_BYTES + body.bytes());
     }
 
     pub(crate) fn add_decision(&mut self, decision: &Decision) {
@@ -124,18 +124,21 @@ impl HistorySize {
     }
 }
 
-fn bytes_of_message(body: &MessageBody) -> usize {
-    match body {
-        MessageBody::Started(start) => {
-            let carried = start.carried.iter().map(|event| event.name.len() + event.input.as_str().len());
-            start.name.len() + start.input.as_str().len() + carried.sum::<usize>()
+impl MessageBody {
+    /// The bytes of names and payloads in it.
+    pub fn bytes(&self) -> usize {
+        match self {
+            MessageBody::Started(start) => {
+                let carried = start.carried.iter().map(|event| event.name.len() + event.input.as_str().len());
+                start.name.len() + start.input.as_str().len() + carried.sum::<usize>()
+            }
+            MessageBody::EventRaised { name, input } => name.len() + input.as_str().len(),
+            MessageBody::ActivityEnded(ended) | MessageBody::ChildEnded(ended) => match &ended.outcome {
+                Outcome::Succeeded(output) => output.as_str().len(),
+                Outcome::Failed(failure) => bytes_of_failure(failure),
+            },
+            _ => 0,
         }
-        MessageBody::EventRaised { name, input } => name.len() + input.as_str().len(),
-        MessageBody::ActivityEnded(ended) | MessageBody::ChildEnded(ended) => match &ended.outcome {
-            Outcome::Succeeded(output) => output.as_str().len(),
-            Outcome::Failed(failure) => bytes_of_failure(failure),
-        },
-        _ => 0,
     }
 }
 

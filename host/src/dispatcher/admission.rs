@@ -198,22 +198,22 @@ impl Dispatcher {
             execution: start.execution.clone(),
             created: self.clock.now(),
         };
-        let lease = self.leases[number as usize];
-        let slot = Arc::new(Slot::of(&instance.clone().begun(self.ids.next()?), lease, self.shares.of(&instance.name)));
-        if let Some(limit) = slot.lock().inbox.full() {
+        let share = self.shares.of(&instance.name);
+        if let Some(limit) = share.full() {
             self.metrics().hit(limit);
             return Err(StartError::Busy);
         }
-        if slot.share.has_enough_instances() {
+        let (key, lease) = (self.ids.next()?, self.leases[number as usize]);
+        let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
+        if !share.instance_may_begin() {
             self.metrics().hit(Limit::Instances);
             return Err(StartError::Enough { name: instance.name, most: self.limits.orchestrator_instances });
         }
-        let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
+        let slot = Arc::new(Slot::of(&instance.clone().begun(key), lease, share));
         partition.slots.insert(slot.id.clone(), slot.clone());
         let mut inner = slot.lock();
         drop(partition);
         let once = once.clone();
-        slot.share.instance_began();
         self.metrics().instances_started.inc();
         let create = |message| Change::Create { instance, replaces, message, sent, once };
         Ok(Some(self.admit(&slot, &mut inner, message, create)))
@@ -321,9 +321,9 @@ impl Dispatcher {
         change: impl FnOnce(StoredMessage) -> Change,
     ) -> Durable {
         let body = to_json(&message.body);
-        let (seq, at, bytes) = (message.seq, message.at, body.len());
+        let (seq, at) = (message.seq, message.at);
         self.metrics().messages_accepted.inc();
-        if inner.abandoned > 0 && message.body.is_urgent() {
+        if (inner.abandoned > 0 || inner.passed_over > 0) && message.body.is_urgent() {
             // What ends it does not wait until it is tried again.
             slot.retry.notify_one();
         }
@@ -335,7 +335,7 @@ impl Dispatcher {
         }
         if !inner.reads_nothing() {
             inner.expect(&message);
-            inner.inbox.push(message, bytes);
+            inner.inbox.push(message);
         }
         let (sender, durable) = oneshot::channel();
         self.submit(slot, inner, change(StoredMessage { seq, at, body }), move |outcome| {

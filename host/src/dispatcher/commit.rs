@@ -6,7 +6,6 @@ use fermata_replay::{RuntimeStatus, Step, Timestamp, Turn};
 
 use super::Dispatcher;
 use super::generation::to_json;
-use super::share::Share;
 use super::slot::{Inner, Slot};
 use super::view::{InstanceView, Shown};
 use crate::engine::{Guest, Line};
@@ -73,22 +72,19 @@ impl Dispatcher {
         inner.version += 1;
         inner.abandoned = 0;
         self.set_stalled(&mut inner, None);
-        match (inner.counts, !record.status.is_final()) {
-            (true, false) => slot.share.instance_ended(),
-            (false, true) => slot.share.instance_began(),
-            _ => {}
-        }
-        inner.counts = !record.status.is_final();
+        let counted = std::mem::replace(&mut inner.counts, !record.status.is_final());
+        let counts = inner.counts;
         inner.due = record.due;
         inner.status = record.status;
         inner.suspending.take_if(|seq| record.consumed.contains(seq));
         if record.status == RuntimeStatus::Suspended {
             self.leave_messages(&mut inner);
         }
-        let (dispatcher, key, id) = (self.clone(), slot.key, slot.id.clone());
+        let (dispatcher, of) = (self.clone(), slot.clone());
         self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
             if outcome.is_ok() {
-                after.come_true(&dispatcher, key, &id);
+                of.share.instance_changed(counted, counts);
+                after.come_true(&dispatcher, &of);
             }
         });
         if inner.status == RuntimeStatus::Suspended || inner.pending {
@@ -137,7 +133,6 @@ impl Dispatcher {
 struct After {
     /// The execution that the turn belongs to.
     execution: Arc<str>,
-    share: Arc<Share>,
     due: Option<Timestamp>,
     log: Vec<Line>,
     give_up: GiveUp,
@@ -182,16 +177,16 @@ impl After {
             _ => (perform.collect(), GiveUp::Tasks(turn.settled.clone())),
         };
         let (execution, due) = (inner.execution.clone(), turn.due);
-        let share = slot.share.clone();
-        After { execution, share, due, log, give_up, perform, send: send.collect(), taken: Vec::new(), shown: None }
+        After { execution, due, log, give_up, perform, send: send.collect(), taken: Vec::new(), shown: None }
     }
 
-    fn come_true(self, dispatcher: &Arc<Dispatcher>, key: u64, id: &Arc<str>) {
+    fn come_true(self, dispatcher: &Arc<Dispatcher>, slot: &Slot) {
+        let (key, id) = (slot.key, &slot.id);
         if let Some(due) = self.due {
             dispatcher.timers.note(due, key, id);
         }
         for line in self.log {
-            let (may_log, dropped) = self.share.may_log(line.text().len());
+            let (may_log, dropped) = slot.share.may_log(line.text().len());
             if dropped > 0 {
                 tracing::warn!(
                     instance = &**id,

@@ -91,7 +91,8 @@ impl Dispatcher {
                     Err(Some(ControlError::Gone { id: id.to_owned(), status }))
                 } else if let Some(needs) = wrong(status) {
                     Err(Some(ControlError::WrongState { id: id.to_owned(), status, parked, needs }))
-                } else if inner.inbox.full().is_some() && !body.is_urgent() {
+                } else if let Some(limit) = inner.inbox.full().filter(|_| !body.is_urgent()) {
+                    self.metrics().hit(limit);
                     Err(Some(ControlError::Busy))
                 } else {
                     let message = self.message(body.clone())?;
@@ -180,15 +181,13 @@ impl Dispatcher {
                     self.submit(&slot, &mut inner, Change::Remove, move |outcome| drop(sender.send(outcome)));
                     inner.removed = true;
                     self.set_stalled(&mut inner, None);
-                    if std::mem::take(&mut inner.counts) {
-                        slot.share.instance_ended();
-                    }
+                    let counted = std::mem::take(&mut inner.counts);
                     inner.inbox.take();
                     inner.pending = false;
-                    Some((removed, self.take_body(&slot, &mut inner, Body::Cold)))
+                    Some((removed, counted, self.take_body(&slot, &mut inner, Body::Cold)))
                 }
             };
-            let Some((removed, dropped)) = removal else {
+            let Some((removed, counted, dropped)) = removal else {
                 self.before_another_look(u32::MAX).await?;
                 continue;
             };
@@ -196,6 +195,7 @@ impl Dispatcher {
             match removed.await.map_err(|_| closed())? {
                 // Only now: had it failed, somebody would still wait for what is under way.
                 Ok(()) => {
+                    slot.share.instance_changed(counted, false);
                     self.give_up(slot.key, None);
                     self.watchers.gone(slot.key);
                     return Ok(());

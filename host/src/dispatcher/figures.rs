@@ -58,6 +58,9 @@ impl Dispatcher {
 
     /// Why the instance of this key is tried rarely, where a step of it was given up again and again.
     pub fn stalled(&self, id: &str, key: InstanceKey) -> Option<Arc<str>> {
+        if self.stalled.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let slot = self.partition(partition_of(id)).slots.get(id).filter(|slot| slot.key == key).cloned()?;
         slot.lock().stalled.clone()
     }
@@ -65,7 +68,9 @@ impl Dispatcher {
     /// Notes whether an instance is stalled.
     pub(super) fn set_stalled(&self, inner: &mut Inner, reason: Option<Arc<str>>) {
         let change = i64::from(reason.is_some()) - i64::from(inner.stalled.is_some());
-        self.stalled.fetch_add(change, Ordering::Relaxed);
+        if change != 0 {
+            self.stalled.fetch_add(change, Ordering::Relaxed);
+        }
         inner.stalled = reason;
     }
 }

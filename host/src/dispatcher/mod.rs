@@ -9,7 +9,7 @@
 //! - [`residency`]: which blocked guests stay in memory
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
-//! - [`options`]: how it is set up; [`registry`]: which module is active for which name
+//! - [`options`]: how it is set up; [`registry`]: which module is active for which name; [`loading`]: modules on their way into memory
 //! - [`figures`]: how much there is of everything
 //! - [`simulator`]: all of it without threads and without chance
 //! - [`view`]: what an instance shows; [`watchers`]: who waits for a change of it
@@ -23,6 +23,7 @@ mod control;
 mod figures;
 mod generation;
 mod ids;
+mod loading;
 mod migrate;
 mod once;
 mod options;
@@ -67,6 +68,7 @@ use crate::limits::{self, HostLimits};
 use crate::store::{self, Change, Lease, ModuleInfo, Store, StoreError, Write, partition_of};
 use activities::Activities;
 use ids::Ids;
+use loading::Loading;
 use once::UnderWay;
 use outbox::Outbox;
 use registry::Registry;
@@ -95,6 +97,7 @@ pub struct Dispatcher {
     /// Held while a module is deployed: what the registry is told last must be what is stored last.
     deploying: tokio::sync::Mutex<()>,
     uploads: Uploads,
+    loading: Loading,
     queue: Arc<RunQueue>,
     shares: Shares,
     limits: HostLimits,
@@ -153,6 +156,7 @@ impl Dispatcher {
             registry: Registry::default(),
             deploying: tokio::sync::Mutex::default(),
             uploads: Uploads::default(),
+            loading: Loading::default(),
             queue: Arc::new(RunQueue::new(options.limits.interrupted_guests)),
             shares: Shares::new(options.limits.clone()),
             limits: options.limits.clone(),
@@ -358,7 +362,7 @@ impl Dispatcher {
     fn schedule(&self, slot: &Arc<Slot>, inner: &mut Inner) {
         if !inner.scheduled && !inner.parked && !inner.must_wait() && inner.is_trusted() {
             inner.scheduled = true;
-            match slot.share.is_slow() {
+            match slot.share.is_slow() && !inner.inbox.has_urgent() {
                 true => self.queue.push_aside(slot.clone()),
                 false => self.queue.push(slot.clone()),
             }
@@ -376,25 +380,24 @@ impl Dispatcher {
         let is_turn = matches!(change, Change::Turn(_));
         let is_creation = matches!(change, Change::Create { .. });
         let is_shown = !matches!(change, Change::Accept { .. } | Change::Discard { .. });
-        let begun = Instant::now();
+        let begun = is_turn.then(Instant::now);
         inner.write_submitted(is_turn);
         let held = self.shares.writes.hold(change.bytes() + limits::MESSAGE_OVERHEAD_BYTES);
         let write = Write { lease: slot.lease, key: slot.key, change };
         let (dispatcher, slot) = (self.clone(), slot.clone());
         let on_durable = move |outcome: Result<(), StoreError>| {
             drop(held);
-            let runtime = dispatcher.runtime.clone();
             // A store that is lost may answer from within `submit`, where the slot is locked.
-            let is_lost = matches!(outcome, Err(StoreError::Poisoned(_)));
+            let elsewhere = matches!(outcome, Err(StoreError::Poisoned(_))).then(|| dispatcher.runtime.clone());
             let end = move || {
                 let metrics = dispatcher.metrics();
-                match outcome.is_ok() {
-                    true if is_turn => {
+                match (outcome.is_ok(), begun) {
+                    (true, Some(begun)) => {
                         metrics.turns.inc();
                         metrics.commit_seconds.observe(begun.elapsed());
                     }
-                    false if is_turn => drop(metrics.turns_failed.inc()),
-                    false if is_creation => slot.share.instance_ended(),
+                    (false, Some(_)) => drop(metrics.turns_failed.inc()),
+                    (false, None) if is_creation => slot.share.instance_ended(),
                     _ => {}
                 }
                 dispatcher.write_ended(&slot, is_turn, outcome.as_ref().err());
@@ -405,7 +408,10 @@ impl Dispatcher {
                     dispatcher.watchers.changed(&slot.id);
                 }
             };
-            if is_lost { drop(runtime.spawn(async move { end() })) } else { end() }
+            match elsewhere {
+                Some(runtime) => drop(runtime.spawn(async move { end() })),
+                None => end(),
+            }
         };
         self.store.submit(write, Box::new(on_durable));
     }

@@ -59,6 +59,9 @@ impl RunQueue {
 
     fn add(&self, add: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return;
+        }
         add(&mut waiting);
         if waiting.idle_threads > 0 {
             self.more.notify_one();
@@ -126,7 +129,13 @@ impl RunQueue {
 
     /// Lets the threads go; what is queued stays unread in the store.
     pub fn close(&self) {
-        self.lock().closed = true;
+        // A guest in the middle of a step has its place in here: what is left must not keep the queue, nor be dropped under its lock.
+        let _left = {
+            let mut waiting = self.lock();
+            waiting.closed = true;
+            let Waiting { slots, interrupted, set_aside, .. } = &mut *waiting;
+            [std::mem::take(slots), std::mem::take(interrupted), std::mem::take(set_aside)]
+        };
         self.more.notify_all();
     }
 

@@ -88,10 +88,20 @@ impl Share {
         self.writes.is_spent().then_some(Limit::Writes)
     }
 
-    /// Whether no more instances may be started.
-    pub fn has_enough_instances(&self) -> bool {
+    /// Counts an instance that is about to be started; false, and nothing is counted, where there may be no more.
+    pub fn instance_may_begin(&self) -> bool {
         let most = self.limits.orchestrator_instances;
-        most > 0 && self.live.load(Ordering::Relaxed) >= most
+        let one_more = |live| (most == 0 || live < most).then_some(live + 1);
+        self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// An instance counts from now on, or no more.
+    pub fn instance_changed(&self, counted: bool, counts: bool) {
+        match (counted, counts) {
+            (true, false) => self.instance_ended(),
+            (false, true) => self.instance_began(),
+            _ => {}
+        }
     }
 
     pub fn instance_began(&self) {
@@ -180,9 +190,11 @@ mod tests {
     fn instances_are_counted_where_they_are_limited() {
         let share = Shares::new(HostLimits { orchestrator_instances: 1, ..HostLimits::default() }).of("A");
         share.instance_ended();
-        assert!(!share.has_enough_instances());
-        share.instance_began();
-        assert!(share.has_enough_instances());
-        assert!(!Shares::new(HostLimits::default()).of("A").has_enough_instances());
+        assert!(share.instance_may_begin());
+        assert!(!share.instance_may_begin(), "one is enough");
+        share.instance_changed(true, false);
+        assert!(share.instance_may_begin());
+        let share = Shares::new(HostLimits::default()).of("A");
+        assert!((0..3).all(|_| share.instance_may_begin()));
     }
 }

@@ -85,8 +85,6 @@ pub enum Body {
 /// A guest at work.
 pub struct Running {
     pub guest: Box<Guest>,
-    /// Deadlines up to here have passed.
-    pub now: Timestamp,
     /// Its place among those that were stopped in the middle of a step.
     pub place: Option<Place>,
 }
@@ -103,9 +101,8 @@ impl Inbox {
         Inbox { messages: VecDeque::new(), bytes: 0, share }
     }
 
-    /// `bytes`: the length of its text.
-    pub fn push(&mut self, message: Message, bytes: usize) {
-        let bytes = bytes + limits::MESSAGE_OVERHEAD_BYTES;
+    pub fn push(&mut self, message: Message) {
+        let bytes = held(&message);
         self.messages.push_back((message, bytes));
         self.bytes += bytes;
         self.share.add_unread(bytes);
@@ -113,11 +110,11 @@ impl Inbox {
 
     /// Puts messages before those there are.
     pub fn prepend(&mut self, messages: Vec<Message>) {
-        let bytes = messages.len() * limits::MESSAGE_OVERHEAD_BYTES;
-        self.bytes += bytes;
-        self.share.add_unread(bytes);
         for message in messages.into_iter().rev() {
-            self.messages.push_front((message, limits::MESSAGE_OVERHEAD_BYTES));
+            let bytes = held(&message);
+            self.messages.push_front((message, bytes));
+            self.bytes += bytes;
+            self.share.add_unread(bytes);
         }
     }
 
@@ -127,6 +124,9 @@ impl Inbox {
     }
 
     pub fn take(&mut self) -> Vec<Message> {
+        if self.messages.is_empty() {
+            return Vec::new();
+        }
         self.share.remove_unread(std::mem::take(&mut self.bytes));
         self.messages.drain(..).map(|(message, _)| message).collect()
     }
@@ -155,6 +155,11 @@ impl Inbox {
     pub fn begins_with_start(&self) -> bool {
         self.messages.front().is_some_and(|(message, _)| matches!(message.body, MessageBody::Started(_)))
     }
+}
+
+/// What a message takes in memory, about.
+fn held(message: &Message) -> usize {
+    message.body.bytes() + limits::MESSAGE_OVERHEAD_BYTES
 }
 
 /// Whether an instance that reads nothing, as it is suspended or parked, reads this.
@@ -333,8 +338,8 @@ mod tests {
     use super::*;
     use crate::limits::HostLimits;
 
-    fn event() -> Message {
-        let body = MessageBody::EventRaised { name: "go".into(), input: Payload::null() };
+    fn event(bytes: usize) -> Message {
+        let body = MessageBody::EventRaised { name: "go".into(), input: Payload::string(&"x".repeat(bytes)) };
         Message { seq: 1, at: Timestamp(0), body }
     }
 
@@ -343,13 +348,14 @@ mod tests {
         let limits = HostLimits { inbox_bytes: 5_000, orchestrator_inbox_bytes: 9_000, ..HostLimits::default() };
         let shares = Shares::new(limits);
         let (mut crowded, other) = (Inbox::new(shares.of("A")), Inbox::new(shares.of("A")));
-        crowded.push(event(), 5_000);
+        crowded.push(event(5_000));
         assert_eq!((crowded.full(), other.full()), (Some(Limit::Inbox), None), "an instance has a bound of its own");
-        crowded.push(event(), 5_000);
+        crowded.push(event(5_000));
         assert_eq!(other.full(), Some(Limit::OrchestratorInbox), "and its orchestrator has one");
         crowded.take();
         assert_eq!((crowded.full(), other.full()), (None, None));
-        crowded.push(event(), 9_000);
+        crowded.prepend(vec![event(9_000)]);
+        assert_eq!(other.full(), Some(Limit::OrchestratorInbox), "what is left to a next generation counts as well");
         drop(crowded);
         assert_eq!(other.full(), None, "what is dropped is counted no more");
     }

@@ -9,7 +9,7 @@ use fermata_replay::{End as Ending, Execution, Message, MessageBody, State, Step
 use super::Dispatcher;
 use super::run_queue::Place;
 use super::slot::{Body, Running, Slot};
-use crate::engine::{BadModule, End, Guest, Module, Progress};
+use crate::engine::{End, Guest, Progress};
 use crate::limits::Limit;
 use crate::store::{Change, Loaded, StoreError};
 
@@ -88,14 +88,14 @@ impl Dispatcher {
             }
             Body::Resident(mut guest) => {
                 let progress = self.let_run(&mut guest, messages, now);
-                return self.run(slot, Running { guest, now, place }, progress);
+                return self.run(slot, Running { guest, place }, progress);
             }
             Body::Cold | Body::Running | Body::Interrupted(..) => self.bring_to_life(slot, messages),
         };
         match life {
             Ok(Life::Guest(mut guest, now)) => {
                 let progress = self.let_run(&mut guest, Vec::new(), now);
-                self.run(slot, Running { guest, now, place }, progress)
+                self.run(slot, Running { guest, place }, progress)
             }
             Ok(Life::Absorbed(turn)) => {
                 self.commit(slot, *turn);
@@ -103,6 +103,7 @@ impl Dispatcher {
             }
             Ok(Life::Nothing) => {
                 self.note_again(slot);
+                self.recovered(slot);
                 self.put_back(slot, None);
             }
             Err(Lifeless::Distrusted) => self.put_back(slot, None),
@@ -133,7 +134,7 @@ impl Dispatcher {
 
     /// Goes on from where a guest has come to; none: it is in the middle of a step.
     fn run(self: &Arc<Self>, slot: &Arc<Slot>, running: Running, mut progress: Option<Progress>) {
-        let Running { mut guest, mut now, mut place } = running;
+        let Running { mut guest, mut place } = running;
         let mut extra = if place.is_none() { EXTRA_SLICES } else { 0 };
         loop {
             let Some(reached) = progress else {
@@ -143,7 +144,7 @@ impl Dispatcher {
                     progress = guest.go_on();
                     continue;
                 }
-                return self.interrupt(slot, Running { guest, now, place });
+                return self.interrupt(slot, Running { guest, place });
             };
             place = None;
             match reached {
@@ -152,14 +153,16 @@ impl Dispatcher {
                         Some(turn) => {
                             self.commit_of(slot, turn, &mut guest);
                         }
-                        None => self.note_again(slot),
+                        None => {
+                            self.note_again(slot);
+                            self.recovered(slot);
+                        }
                     }
                     let (is_suspended, due) = guest.state(|state| (state.is_suspended(), state.next_due()));
                     if is_suspended {
                         return self.put_back(slot, None);
                     }
-                    let messages;
-                    (messages, now) = {
+                    let (messages, now) = {
                         let mut inner = slot.lock();
                         (inner.inbox.take(), self.clock.now())
                     };
@@ -199,7 +202,7 @@ impl Dispatcher {
                 inner.passed_over += 1;
                 inner.passed_over
             };
-            return self.try_again(slot, Some(FIRST_PAUSE * (1 << times.min(7))));
+            return self.try_again(slot, Some(FIRST_PAUSE * (1 << (times - 1).min(7))));
         }
         let mut inner = slot.lock();
         if inner.is_trusted() {
@@ -322,25 +325,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The module of this digest, from memory or from the store. Not for threads of an async runtime.
-    pub(super) fn module(&self, digest: &str) -> Result<Arc<Module>, Lifeless> {
-        if let Some(module) = self.engine.module(digest) {
-            return Ok(module);
-        }
-        let bytes = self.wait_for(self.store.module_bytes(digest))?;
-        let bytes = bytes.ok_or_else(|| Lifeless::Park(format!("its module {digest} is not stored")))?;
-        self.engine.compile(digest, &bytes).map_err(|error| match error {
-            // It could when it was deployed: what it lacks now is room or time.
-            BadModule::Describe(_)
-            | BadModule::CompileTime(_)
-            | BadModule::CompileMemory
-            | BadModule::CompilerDied(_)
-            | BadModule::NoCompiler(_) => Lifeless::Later(error.to_string()),
-            _ => Lifeless::Park(format!("its module {digest} does not load: {error}")),
-        })
-    }
-
-    fn wait_for<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Lifeless> {
+    pub(super) fn wait_for<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Lifeless> {
         self.meanwhile();
         let read = self.runtime.block_on(read);
         self.meanwhile();
@@ -448,6 +433,13 @@ impl Dispatcher {
         let stalled = if is_stalled { ", as it is stalled: `fermata unpark` has it tried now" } else { "" };
         tracing::warn!(instance = &*slot.id, attempts, "the step is tried again in {delay:?}{stalled}: {reason}");
         self.try_again(slot, Some(delay));
+    }
+
+    /// A step was tried again, and there was nothing to commit.
+    fn recovered(&self, slot: &Slot) {
+        let mut inner = slot.lock();
+        inner.abandoned = 0;
+        self.set_stalled(&mut inner, None);
     }
 
     /// Has an instance begin anew from what is stored: when the store has all that was given up, and after a time, unless it is called for before.

@@ -34,6 +34,8 @@ impl Epoch {
             while !mine.over.load(Ordering::Acquire) {
                 if mine.running.load(Ordering::Acquire) == 0 {
                     std::thread::park();
+                    // What it last saw may be long ago.
+                    ticks = TICKS_A_LOOK - 1;
                     continue;
                 }
                 std::thread::sleep(TICK);
@@ -65,11 +67,10 @@ impl Epoch {
 
 /// What is resident of this process and shared with no file (`/proc/self/statm`, in pages); none where that can not be read.
 fn own_memory() -> Option<u64> {
-    const PAGE: u64 = 4 << 10;
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let mut pages = text.split(' ').skip(1).map(|number| number.parse::<u64>().ok());
     let (resident, shared) = (pages.next()??, pages.next()??);
-    Some(resident.saturating_sub(shared) * PAGE)
+    Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
 }
 
 /// Half of the memory that the host may have, bytes: of the machine's, or of its control group's where that is less.

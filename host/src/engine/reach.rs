@@ -1,6 +1,7 @@
 //! The network of an activity: what it may look up and connect to. An address that a name led to may be connected to as long as the attempt
 //! lasts, so what is connected to is what was checked.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::IntoIter;
@@ -10,7 +11,6 @@ use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
     self, Host, HostResolveAddressStream, ResolveAddressStream,
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, HostNetwork, IpAddress, Network};
-
 use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, subscribe};
 use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView as _};
@@ -26,7 +26,7 @@ pub struct Reach {
     destinations: Vec<Destination>,
     resolver: Resolver,
     /// Addresses that a name led to, with the ports that were granted with it.
-    found: Mutex<Vec<(IpAddr, Option<u16>)>>,
+    found: Mutex<HashSet<(IpAddr, Option<u16>)>>,
     log: GuestLog,
 }
 
@@ -53,10 +53,9 @@ impl Reach {
 
     fn may_connect(&self, address: SocketAddr) -> bool {
         let is_granted = self.destinations.iter().any(|destination| destination.has_address(address));
-        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let is_found = || {
-            let has_port = |port: &Option<u16>| port.is_none_or(|port| port == address.port());
-            found().iter().any(|(found, port)| *found == address.ip() && has_port(port))
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            [None, Some(address.port())].iter().any(|port| found.contains(&(address.ip(), *port)))
         };
         if !is_granted && !is_found() {
             self.refuse(&format!("connect to {address}"), &address.to_string());
@@ -85,11 +84,7 @@ impl Reach {
         match self.resolver.addresses(&name, Trust::Guest).await {
             Ok(addresses) => {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-                for place in addresses.iter().flat_map(|address| ports.iter().map(|port| (*address, *port))) {
-                    if !found.contains(&place) {
-                        found.push(place);
-                    }
-                }
+                found.extend(addresses.iter().flat_map(|address| ports.iter().map(|port| (*address, *port))));
                 Ok(addresses)
             }
             Err(error) => {

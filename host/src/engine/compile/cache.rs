@@ -50,11 +50,16 @@ impl Cache {
     fn write(&self, digest: &str, code: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
         let temporary = self.folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
-        let mut file = File::create_new(&temporary)?;
-        file.write_all(code)?;
-        file.write_all(&Sha256::digest(code))?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, self.path(digest))
+        let written = File::create_new(&temporary).and_then(|mut file| {
+            file.write_all(code)?;
+            file.write_all(&Sha256::digest(code))?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, self.path(digest))
+        });
+        if written.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written
     }
 
     fn path(&self, digest: &str) -> PathBuf {
