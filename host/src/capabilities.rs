@@ -79,8 +79,8 @@ impl Grant {
             let is_name = !name.is_empty() && !name.contains(['=', '\0']);
             ensure!(is_name && !value.contains('\0'), "{name:?} can not be a variable of the environment");
         }
-        // It may not be there yet.
-        let data = data.canonicalize().or_else(|_| std::path::absolute(data))?;
+        let data =
+            data.canonicalize().with_context(|| format!("the data directory {} can not be found", data.display()))?;
         for directory in &mut self.directories {
             let shown = directory.host.display();
             let host = directory.host.canonicalize().with_context(|| format!("the folder {shown} can not be found"))?;
@@ -131,7 +131,7 @@ mod tests {
                  [Ship]\nenvironment = { B = \"activity\" }\noutbound = [\"api.example.com:443\"]\n\
                  [Order]\nenvironment = { B = \"orchestrator\", C = \"orchestrator\" }\n",
             ),
-            Path::new("nowhere"),
+            tempfile::tempdir().unwrap().path(),
         )
         .unwrap();
         let of = |digest, orchestrators: &[&str], activity| {

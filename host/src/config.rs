@@ -87,7 +87,7 @@ mod tests {
         let document = include_str!("../../docs/configuration.md");
         let example = document.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let config = Config::parse(example).unwrap();
-        // Of the limits it shows the defaults, but for that of keys.
+        // Of the limits it shows the defaults, but for the rates of keys and of wrong ones.
         let mut limits = Limits::default();
         (limits.http.key_rate, limits.http.wrong_keys) = (config.limits.http.key_rate, config.limits.http.wrong_keys);
         assert_eq!(config.limits, limits);

@@ -88,6 +88,7 @@ async fn serve(data: &std::path::Path, callbacks: Arc<Callbacks>) -> SocketAddr 
         limits: limits.clone(),
         module_bytes,
         bodies: Budget::new(limits.bodies_bytes),
+        uploads: Budget::new(limits.bodies_bytes),
         traffic: Arc::new(Traffic::new(&limits)),
         door: Door::Open,
         outside,

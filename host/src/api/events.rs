@@ -32,8 +32,8 @@ impl Api {
         let request = asked.request_key()?;
         let wait = query::wait(asked.query(), "wait")?;
         let wait = wait.map(|wait| self.shows_status(asked).map(|manner| (wait, manner))).transpose()?;
-        let body = self.body(asked, body).await?;
-        let input = match input(asked, &body, event) {
+        // The body is let go here: who waits is not to hold it.
+        let input = match input(asked, &self.body(asked, body).await?, event) {
             Ok(input) => input,
             Err(bad_event) => return Err(self.refuse(id, bad_event).await?),
         };

@@ -49,8 +49,8 @@ impl Api {
         let wait = self.wait_of_start(asked).map_err(ApiError::of_start)?;
         let manner = self.manner(asked).map_err(ApiError::of_start)?;
         let request = asked.request_key().map_err(ApiError::of_start)?;
-        let body = self.body(asked, body).await?;
-        let input = payload(&body, asked.route.mount).map_err(ApiError::of_start)?;
+        // The body is let go here: who waits is not to hold it.
+        let input = payload(&self.body(asked, body).await?, asked.route.mount).map_err(ApiError::of_start)?;
         let (name, id) = (asked.route.part("name"), asked.route.instance());
         let started = match request {
             Some(request) => self.dispatcher.start_once(name, id, input, request).await?,

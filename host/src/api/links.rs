@@ -54,12 +54,26 @@ impl Outside {
         }
     }
 
-    /// Who sends a request: the peer, or of a trusted proxy whom that names; none where it names nobody.
-    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
-        match is_in(&self.proxies, peer) {
-            true => address(&Forwarded::of(headers).client?),
-            false => Some(peer),
+    /// Who sends a request: the peer, or of trusted proxies whom the first of them names; none where that names nobody. Two kinds of headers that
+    /// name different clients are an error: a proxy writes one kind, and the other is anybody's word.
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<IpAddr>, ApiError> {
+        if !is_in(&self.proxies, peer) {
+            return Ok(Some(peer));
         }
+        let standard = self.first(elements(headers, FORWARDED).into_iter().map(|one| parameter(one, "for")));
+        let older = self.first(elements(headers, FORWARDED_FOR).into_iter().map(|one| Some(one.to_owned())));
+        let has_older = [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO].iter().any(|name| headers.contains_key(name));
+        match headers.contains_key(FORWARDED) {
+            true if has_older && standard != older => Err(ApiError::two_forwardings()),
+            true => Ok(standard),
+            false => Ok(older),
+        }
+    }
+
+    /// The last of these that is no trusted proxy itself.
+    fn first(&self, named: impl DoubleEndedIterator<Item = Option<String>>) -> Option<IpAddr> {
+        let mut addresses = named.rev().map(|text| address(&text?));
+        addresses.find(|address| !address.is_some_and(|address| is_in(&self.proxies, address))).flatten()
     }
 }
 
@@ -76,32 +90,31 @@ impl Links {
     }
 }
 
-/// What the nearest proxy was asked for, and by whom: what stands in front of it may be anybody's word.
+/// What the nearest proxy was asked for: what stands in front of it may be anybody's word.
 #[derive(Default)]
 struct Forwarded {
     proto: Option<String>,
     host: Option<String>,
-    client: Option<String>,
 }
 
 impl Forwarded {
     /// RFC 7239, else the older headers.
     fn of(headers: &HeaderMap) -> Forwarded {
-        let Some(forwarded) = last(headers, FORWARDED) else {
-            let value = |name| last(headers, name).map(str::to_owned);
-            return Forwarded {
-                proto: value(FORWARDED_PROTO),
-                host: value(FORWARDED_HOST),
-                client: value(FORWARDED_FOR),
-            };
-        };
-        let value = |wanted: &str| {
-            let mut pairs = forwarded.split(';').filter_map(|pair| pair.split_once('='));
-            let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-            found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
-        };
-        Forwarded { proto: value("proto"), host: value("host"), client: value("for") }
+        match last(headers, FORWARDED) {
+            Some(forwarded) => Forwarded { proto: parameter(forwarded, "proto"), host: parameter(forwarded, "host") },
+            None => {
+                let value = |name| last(headers, name).map(str::to_owned);
+                Forwarded { proto: value(FORWARDED_PROTO), host: value(FORWARDED_HOST) }
+            }
+        }
     }
+}
+
+/// One parameter of what one proxy has written.
+fn parameter(forwarded: &str, wanted: &str) -> Option<String> {
+    let mut pairs = forwarded.split(';').filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+    found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 
 /// An address as proxies write it: with a port or without, that of IPv6 in brackets or not.
@@ -112,8 +125,12 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// The last value of a header that may be a list, or come more than once.
 fn last(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    let value = headers.get_all(name).iter().next_back()?.to_str().unwrap_or("?");
-    value.rsplit(',').next().map(str::trim)
+    elements(headers, name).pop()
+}
+
+fn elements(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+    let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
+    values.flat_map(|value| value.split(',').map(str::trim)).collect()
 }
 
 #[cfg(test)]
@@ -167,7 +184,10 @@ mod tests {
                 headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
             let outside = Outside { url: None, proxies: vec!["10.0.0.0/24".parse().unwrap()] };
             let head = request.body(()).unwrap().into_parts().0;
-            outside.client(&head.headers, peer).map(|address| address.to_string())
+            let client = outside.client(&head.headers, peer);
+            client
+                .map(|client| client.map(|address| address.to_string()))
+                .unwrap_or_else(|error| Some(error.code.to_owned()))
         };
         let named = |headers: &[(&str, &str)]| client(PROXY, headers);
         assert_eq!(client(CLIENT, &[("x-forwarded-for", "203.0.113.7")]).as_deref(), Some("10.0.1.1"), "not trusted");
@@ -181,6 +201,27 @@ mod tests {
             assert_eq!(named(&[("x-forwarded-for", nobody)]), None, "{nobody}");
         }
         assert_eq!(named(&[]), None);
+        let behind_two = [("x-forwarded-for", "203.0.113.7, 10.0.0.2")];
+        assert_eq!(named(&behind_two).as_deref(), Some("203.0.113.7"), "the last but our own proxies");
+        assert_eq!(named(&[("x-forwarded-for", "10.0.0.3, 10.0.0.2")]), None);
+    }
+
+    #[test]
+    fn two_kinds_of_headers_must_name_the_same_client() {
+        let outside = Outside { url: None, proxies: vec!["10.0.0.0/24".parse().unwrap()] };
+        let client = |headers: &[(&str, &str)]| {
+            let request =
+                headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+            let head = request.body(()).unwrap().into_parts().0;
+            outside.client(&head.headers, PROXY).map_err(|error| (error.status.as_u16(), error.code))
+        };
+        let written = ("x-forwarded-for", "203.0.113.7");
+        for forged in ["for=127.0.0.1", "for=198.51.100.1", "proto=http", ""] {
+            assert_eq!(client(&[("forwarded", forged), written]), Err((400, "two-forwardings")), "{forged:?}");
+        }
+        assert_eq!(client(&[("forwarded", "for=203.0.113.7"), written]), Ok(address("203.0.113.7")));
+        let only_proto = [("forwarded", "for=198.51.100.1"), ("x-forwarded-proto", "https")];
+        assert_eq!(client(&only_proto), Err((400, "two-forwardings")));
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub struct Api {
     pub module_bytes: usize,
     /// The bodies of requests under way.
     pub bodies: Budget,
+    /// Those of uploads, which are held until they are compiled.
+    pub uploads: Budget,
     pub traffic: Arc<Traffic>,
     pub door: Door,
     pub outside: Outside,
@@ -164,7 +166,7 @@ impl Api {
 
     /// Finds what is asked for, and lets its sender in, who must not ask too often.
     fn admit<'a>(&self, head: &'a Parts, peer: IpAddr) -> Result<(Route<'a>, Caller), ApiError> {
-        let client = self.outside.client(&head.headers, peer);
+        let client = self.outside.client(&head.headers, peer)?;
         let client = client.filter(|address| !is_in(&self.limits.uncounted, *address)).map(Client::of);
         let now = Instant::now();
         let admitted = Route::find(&head.method, head.uri.path()).and_then(|route| {
@@ -180,11 +182,11 @@ impl Api {
 
     /// What a client sends, within the bounds of most requests.
     async fn body(&self, asked: &Asked<'_>, body: Incoming) -> Result<Body, ApiError> {
-        self.body_up_to(self.limits.body_bytes, asked, body).await
+        body::read(asked.head, body, self.limits.body_bytes, self.limits.body_time, &self.bodies).await
     }
 
-    async fn body_up_to(&self, limit: usize, asked: &Asked<'_>, body: Incoming) -> Result<Body, ApiError> {
-        body::read(asked.head, body, limit, self.limits.body_time, &self.bodies).await
+    async fn upload(&self, asked: &Asked<'_>, body: Incoming) -> Result<Body, ApiError> {
+        body::read(asked.head, body, self.module_bytes, self.limits.body_time, &self.uploads).await
     }
 
     async fn call(&self, asked: &Asked<'_>, body: Incoming) -> Handled {

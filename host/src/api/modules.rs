@@ -13,7 +13,7 @@ use crate::store::ModuleInfo;
 impl Api {
     /// Keeps a module and makes it active for the names it holds: 201, or 200 where it was known. Durable on return.
     pub(super) async fn deploy(&self, asked: &Asked<'_>, body: Incoming) -> Handled {
-        let body = self.body_up_to(self.module_bytes, asked, body).await?;
+        let body = self.upload(asked, body).await?;
         let before = self.dispatcher.modules();
         let module = self.dispatcher.deploy(body.bytes()).await?;
         let known = before.iter().any(|known| known.digest == module.digest);

@@ -54,7 +54,9 @@ impl<K: Hash + Eq> Buckets<K> {
     /// Whether there is a token, without taking it.
     pub fn look(&self, who: &K, rate: Rate, now: Instant) -> Result<(), Duration> {
         let kept = self.lock();
-        kept.full_at.get(who).map_or(Ok(()), |full_at| left((*full_at).max(now), rate, now))
+        let common = kept.common.filter(|_| kept.full_at.len() >= BUCKETS);
+        let full_at = kept.full_at.get(who).copied().or(common);
+        full_at.map_or(Ok(()), |full_at| left(full_at.max(now), rate, now))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept<K>> {
@@ -115,6 +117,7 @@ mod tests {
         }
         let of_newcomers = (0..10).filter(|who| buckets.take(BUCKETS + who, RATE, now).is_ok()).count();
         assert_eq!(of_newcomers, 3, "they share one");
+        assert!(buckets.look(&(BUCKETS + 99), RATE, now).is_err(), "who looks sees that one, too");
         assert_eq!(buckets.take(0, RATE, now), Ok(()), "others are not concerned");
         assert_eq!(buckets.lock().full_at.len(), BUCKETS);
         let later = now + BETWEEN_SWEEPS;

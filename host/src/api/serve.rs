@@ -92,8 +92,8 @@ struct Common {
 /// Takes what connects. Where there are as many connections as there may be, the next one waits until one ends.
 async fn accept_all(listener: TcpListener, api: Arc<Api>, common: Arc<Common>) {
     loop {
-        let Ok(place) = common.places.clone().acquire_owned().await else { return };
         let (stream, peer) = accept(&listener).await;
+        let Ok(place) = common.places.clone().acquire_owned().await else { return };
         let Some(of_client) = common.clients.admit(peer.ip()) else {
             api.dispatcher.metrics().hit(Limit::Connections);
             turn_away(stream, &common.turned_away);

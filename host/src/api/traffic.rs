@@ -66,6 +66,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -78,7 +79,7 @@ mod tests {
 
     fn holder(name: &str, rate: Option<u32>) -> Caller {
         let (mut key, secret) = Key::new(name.into(), vec![Scope::Read], vec![], None);
-        key.rate = rate;
+        key.rate = rate.and_then(NonZeroU32::new);
         Caller::Holder { key: Arc::new(key), secret }
     }
 

@@ -1,5 +1,6 @@
 //! `fermata key`: who may ask a host. It changes a file of the data directory, so it works while the host runs, and before it ever ran.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -51,8 +52,8 @@ enum Action {
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         expires: Option<Span>,
         /// How many requests a second may be made with it; as the host is configured, where that is not said.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        rate: Option<u32>,
+        #[arg(long, value_name = "N")]
+        rate: Option<NonZeroU32>,
     },
     /// Shows the keys there are, without the keys themselves.
     List,

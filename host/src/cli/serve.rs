@@ -100,8 +100,8 @@ pub struct Serve {
     /// The host's address for everybody, as in https://fermata.example.org: links lead there, those too that orchestrators send to people.
     #[arg(long, value_name = "URL", env = "FERMATA_PUBLIC_URL", value_parser = public_url)]
     public_url: Option<String>,
-    /// A proxy, or a network of them, that may say where a request was sent to (Forwarded, X-Forwarded-Host, X-Forwarded-Proto). May be
-    /// repeated.
+    /// A proxy, or a network of them, that may say where a request was sent to and by whom: Forwarded, or X-Forwarded-Host, -Proto and
+    /// -For. May be repeated.
     #[arg(long, value_name = "ADDR|NETWORK", value_parser = proxy)]
     trusted_proxy: Vec<IpNet>,
 }
@@ -120,6 +120,7 @@ impl Serve {
 
     async fn serve(self, config: Config) -> Result<()> {
         let stop = StopSignals::listen().context("signals can not be listened to")?;
+        store::embedded::directory(&self.data)?;
         let capabilities = Capabilities::new(config.modules, &self.data)?;
         let _ = rlimit::increase_nofile_limit(OPEN_FILES);
         let keys = Arc::new(Keys::open(&self.data)?);
@@ -133,13 +134,15 @@ impl Serve {
         let dispatcher = self.open(&callbacks, &config.limits, options).await?;
         self.deploy(&dispatcher).await?;
         let limits = config.limits.http;
-        let (bodies, traffic) = (Budget::new(limits.bodies_bytes), Arc::new(Traffic::new(&limits)));
+        let (bodies, uploads) = (Budget::new(limits.bodies_bytes), Budget::new(limits.bodies_bytes));
+        let traffic = Arc::new(Traffic::new(&limits));
         let api = |listening, door| Api {
             dispatcher: dispatcher.clone(),
             callbacks: callbacks.clone(),
             limits: limits.clone(),
             module_bytes: config.limits.module.module_bytes,
             bodies: bodies.clone(),
+            uploads: uploads.clone(),
             traffic: traffic.clone(),
             door,
             outside: Outside { url: self.public_url.clone(), proxies: self.trusted_proxy.clone() },

@@ -8,6 +8,7 @@
 mod file;
 mod scope;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use fermata_replay::Timestamp;
@@ -42,7 +43,7 @@ pub struct Key {
     pub expires: Option<jiff::Timestamp>,
     /// Requests a second; none: what the host allows every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<u32>,
+    pub rate: Option<NonZeroU32>,
 }
 
 impl Key {

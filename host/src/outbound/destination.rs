@@ -170,7 +170,7 @@ impl Destination {
         self.has_port(address.port())
             && match &self.place {
                 Place::Host(Host::Address(own)) => *own == address.ip(),
-                Place::Network(network) => network.contains(&address.ip()),
+                Place::Network(network) => super::names(network, address.ip()),
                 Place::Host(Host::Name(_)) => false,
                 Place::Public => Special::of(address.ip()).is_none(),
             }

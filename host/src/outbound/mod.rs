@@ -7,8 +7,8 @@
 //!
 //! | written down as | may lead to |
 //! |---|---|
-//! | an address | this address, whatever it is |
-//! | a name, in the URL of an activity's endpoint | public addresses, private ones, this machine: the endpoint is the operator's |
+//! | an address, or a network | this address, or those in it; clouds' metadata by its address alone |
+//! | a name, in the URL of an activity's endpoint | public addresses, private ones, this machine, for the endpoint is the operator's; the networks that the configuration allows |
 //! | a name, in what a module may reach | public addresses, and those in the networks that the configuration allows |
 
 pub mod address;
@@ -44,6 +44,13 @@ impl Outbound {
     pub fn check(&self, address: IpAddr, trust: Trust) -> Result<(), Special> {
         let Some(special) = Special::of(address) else { return Ok(()) };
         let is_own = trust == Trust::Endpoint && special.is_own_network();
-        if is_own || self.networks.iter().any(|network| network.contains(&address)) { Ok(()) } else { Err(special) }
+        if is_own || self.networks.iter().any(|network| names(network, address)) { Ok(()) } else { Err(special) }
     }
+}
+
+/// Whether who wrote this network down meant the address. Where machines ask who they are is never meant by what lies around it: such an address
+/// must stand there by itself.
+fn names(network: &IpNet, address: IpAddr) -> bool {
+    let is_alone = network.prefix_len() == network.max_prefix_len();
+    network.contains(&address) && (is_alone || Special::of(address) != Some(Special::Metadata))
 }

@@ -1,12 +1,13 @@
 //! From names to addresses that may be connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::address::Special;
@@ -17,14 +18,25 @@ pub trait Names: Send + Sync {
     fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
-/// The resolver of the system.
-struct System;
+/// The resolver of the system. It keeps a thread busy, also for somebody who waits no more.
+struct System {
+    at_a_time: Arc<Semaphore>,
+}
+
+/// Names that the system looks up at a time.
+const LOOK_UPS: usize = 32;
 
 impl Names for System {
     fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let at_a_time = self.at_a_time.clone();
         Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name, 0)).await?;
-            Ok(addresses.map(|address| address.ip()).collect())
+            let place = at_a_time.acquire_owned().await.map_err(io::Error::other)?;
+            let look_up = move || {
+                let _place = place;
+                let addresses = (name.as_str(), 0).to_socket_addrs()?;
+                Ok(addresses.map(|address| address.ip()).collect())
+            };
+            tokio::task::spawn_blocking(look_up).await.map_err(io::Error::other)?
         })
     }
 }
@@ -50,7 +62,7 @@ pub struct Resolver {
 impl Resolver {
     /// By the resolver of the system.
     pub fn new(rules: Outbound) -> Resolver {
-        Resolver::with_names(rules, Arc::new(System))
+        Resolver::with_names(rules, Arc::new(System { at_a_time: Arc::new(Semaphore::new(LOOK_UPS)) }))
     }
 
     pub fn with_names(rules: Outbound, names: Arc<dyn Names>) -> Resolver {

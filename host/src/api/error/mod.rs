@@ -234,7 +234,7 @@ impl ApiError {
             StatusCode::TOO_MANY_REQUESTS,
             "address-asks-too-much",
             format!("without a key an address may send {} requests a second, and there were more", rate.per_second),
-            "send again after the time in Retry-After; a request with a key is counted for the key alone",
+            "send again after the time in Retry-After; a request with a key that it needs is counted for the key alone",
         )
         .retry_after(whole_seconds(wait))
     }
@@ -247,6 +247,15 @@ impl ApiError {
             "close some, or send one request after the other over those there are",
         )
         .retry_after(1)
+    }
+
+    pub fn two_forwardings() -> ApiError {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "two-forwardings",
+            "a proxy was to say who sends this request, and Forwarded and X-Forwarded-For say different things",
+            "the proxy must write one of the two, and take the other out of what it was sent",
+        )
     }
 
     pub fn no_room_for_body() -> ApiError {
