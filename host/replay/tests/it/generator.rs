@@ -179,6 +179,6 @@ pub fn hold_for_all<S: Strategy>(cases: u32, values: &S, command: &str, holds: i
         Ok(())
     });
     if let Err(error) = tried {
-        panic!("{error}\nto repeat it: PROPTEST_CASES={cases} PROPTEST_RNG_SEED={seed} {command}");
+        panic!("to repeat it: PROPTEST_CASES={cases} PROPTEST_RNG_SEED={seed} {command}\n{error}");
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fermata_replay::{
-    End, Message, MessageBody, OpenKind, OpenTask, Outcome, Payload, RuntimeStatus, State, Timestamp,
+    Control, End, Failure, Message, MessageBody, OpenKind, OpenTask, Outcome, Payload, RetryPolicy, RuntimeStatus,
+    Span, State, TaskEnded, Timestamp,
 };
 
 use crate::generator::{SPAN, hold_for_all, instance, paces};
 use crate::guest::load;
+use crate::history::{application, ended, event, failed, started, succeeded};
 use crate::model::{self, Fate, Open, foretell};
 use crate::play::{Pace, Played, assert_absorbs, assert_replays, play};
 use crate::program::Stmt;
@@ -93,4 +95,42 @@ fn whatever_the_orchestrator_the_messages_and_the_host() {
     hold_for_all(CASES, &(instance(), paces()), command, |((program, messages), paces)| {
         holds(&program, &messages, &paces);
     });
+}
+
+/// Results that a rewind gives back are of the attempt that is under way after it: that of the next generation takes none of them, though
+/// they say of no execution whose they are.
+#[test]
+fn a_result_that_a_rewind_gave_back_is_of_its_generation() {
+    let twice = RetryPolicy {
+        max_attempts: 2,
+        first_interval: Span::from_millis(0),
+        backoff_coefficient: 1.0,
+        max_interval: None,
+        timeout: None,
+        attempt_timeout: None,
+        non_retryable: Vec::new(),
+    };
+    let program = [
+        Stmt::Retried("q", twice),
+        Stmt::Wait("A"),
+        Stmt::Call("p", "1"),
+        Stmt::Race {
+            tasks: vec![2, 1],
+            first: vec![Stmt::Join(vec![0, 2])],
+            other: vec![Stmt::Continue, Stmt::Await(0)],
+        },
+    ];
+    let of_any = |ended: TaskEnded| MessageBody::ActivityEnded(TaskEnded { execution: String::new(), ..ended });
+    let fatal = Outcome::Failed(Failure { error_type: "Fatal".into(), ..application("no") });
+    let bodies = [
+        of_any(ended(2, 1, fatal)),
+        of_any(ended(0, 1, failed("no"))),
+        event("A", "4"),
+        of_any(ended(0, 2, succeeded("5"))),
+        MessageBody::Rewound(Control { by: None, cascade: false, reason: None }),
+    ];
+    let mut messages = started().messages;
+    messages[0].at = Timestamp(0);
+    messages.extend((2..).zip(bodies).map(|(seq, body)| Message { seq, at: Timestamp(0), body }));
+    holds(&program, &messages, &[Pace { batch: 1, evict: false, tick: false }]);
 }

@@ -99,7 +99,7 @@ impl Model {
     fn awaits(&self, ended: &TaskEnded, is_kind: impl Fn(&Task) -> bool) -> bool {
         let mine = format!("{EXECUTION}{}", "+".repeat(self.generation as usize));
         let task = self.tasks.get(ended.task as usize).filter(|task| task.is_open() && is_kind(task));
-        let attempt = |task: &Task| ended.attempt == u32::MAX || ended.attempt == task.attempt && task.retry.is_none();
+        let attempt = |task: &Task| ended.attempt == task.attempt && task.retry.is_none();
         task.is_some_and(attempt) && (ended.execution.is_empty() || ended.execution == mine)
     }
 
@@ -116,7 +116,12 @@ impl Model {
         match what {
             What::Start => unreachable!("a generation starts once"),
             What::Deadline(task, deadline) => self.deadline(task, deadline),
-            What::Rewound(attempts) => self.work_anew(&attempts),
+            What::Rewound(attempts) => {
+                self.work_anew(&attempts);
+                if self.script.is_empty() {
+                    self.results_of_this_attempt();
+                }
+            }
             What::Message(message) => match message.body {
                 MessageBody::EventRaised { name, input } => {
                     self.deliver(BufferedEvent { seq: message.seq, name, input });
@@ -214,6 +219,17 @@ impl Model {
             task.uncounted = task.attempt - 1;
             task.first = self.now;
         }
+    }
+
+    fn results_of_this_attempt(&mut self) {
+        for message in self.inputs.iter_mut().filter(|message| self.returned.contains(&message.seq)) {
+            if let MessageBody::ActivityEnded(ended) | MessageBody::ChildEnded(ended) = &mut message.body
+                && let Some(task) = self.tasks.get(ended.task as usize)
+            {
+                ended.attempt = task.attempt;
+            }
+        }
+        self.returned.clear();
     }
 
     pub(super) fn complete(&mut self, task: usize, outcome: Outcome, event: Option<BufferedEvent>) {

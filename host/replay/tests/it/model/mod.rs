@@ -59,6 +59,8 @@ struct Model {
     inputs: VecDeque<Message>,
     /// Messages that a rewind gave back, and that overtake the others.
     urgent: VecDeque<Message>,
+    /// The numbers of results that a rewind gave back: they are of the attempt that is under way after it.
+    returned: Vec<u64>,
     until: Timestamp,
     generation: u64,
     taken: BTreeMap<u64, Vec<(u32, Payload)>>,
@@ -224,12 +226,11 @@ impl Model {
             self.script.push_back(Applied { what: What::Rewound(attempts), now, acted: true, broke: None });
         }
         for applied in undone.into_iter().rev() {
-            if let What::Message(mut message) = applied.what {
-                match &mut message.body {
+            if let What::Message(message) = applied.what {
+                match &message.body {
                     MessageBody::ActivityEnded(TaskEnded { outcome: Outcome::Failed(_), .. })
                     | MessageBody::ChildEnded(TaskEnded { outcome: Outcome::Failed(_), .. }) => continue,
-                    // A mark for "whatever attempt is under way".
-                    MessageBody::ActivityEnded(ended) | MessageBody::ChildEnded(ended) => ended.attempt = u32::MAX,
+                    MessageBody::ActivityEnded(_) | MessageBody::ChildEnded(_) => self.returned.push(message.seq),
                     _ => {}
                 }
                 match message.body {
