@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tests::Settings;
 
 use crate::Fresh;
-use crate::traffic::configured;
 
 /// Says hello to whoever connects, and counts them.
 struct Greeter {
@@ -107,9 +106,9 @@ fn what_is_granted_to_an_activity_it_may_and_no_more() {
          inherit = [\"INHERITED\"]\n\
          directories = [{{ host = {read:?}, guest = \"/read\" }}, {{ host = {write:?}, guest = \"/write\", write = true }}]\n"
     );
-    let environment =
-        |settings: Settings| with_guest(settings).environment("INHERITED", "value").environment("OTHER", "x");
-    let (host, _config) = configured(&config, environment);
+    let host = Fresh::with(|settings| {
+        with_guest(settings).configuration(&config).environment("INHERITED", "value").environment("OTHER", "x")
+    });
     let wishes = json!([
         "environment",
         {"read": "/read/in"},
@@ -179,7 +178,7 @@ fn a_grant_is_for_a_digest_or_for_a_name_that_the_module_has() {
         ("Other", false),
     ] {
         let config = format!("[modules.{name:?}]\nenvironment = {{ A = \"b\" }}");
-        let (host, _config) = configured(&config, with_guest);
+        let host = Fresh::with(|settings| with_guest(settings).configuration(&config));
         let expected = if granted { "{\"A\":\"b\"}" } else { "{}" };
         assert_eq!(tries(&host, "ReachToo", json!(["environment"])), [expected], "{name}");
         let id = host.start("ReachesItself", "[\"environment\"]");
@@ -192,7 +191,7 @@ fn a_grant_is_for_a_digest_or_for_a_name_that_the_module_has() {
 fn a_granted_name_leads_to_public_addresses() {
     let greeter = Greeter::start();
     let config = format!("[modules.Reach]\noutbound = [\"localhost:{}\"]", greeter.port);
-    let (host, _config) = configured(&config, with_guest);
+    let host = Fresh::with(|settings| with_guest(settings).configuration(&config));
     let found = tries(&host, "Reach", json!([{"connect": ["localhost", greeter.port]}]));
     assert_eq!(found, ["error: look up: name-unresolvable"]);
     is_told(&host, "which is this machine");
@@ -214,10 +213,8 @@ fn a_configuration_that_is_wrong_is_refused_with_what_would_be_right() {
         ("[modules.Reach]\ninherit = [\"FERMATA_TEST_NOT_SET\"]", "FERMATA_TEST_NOT_SET"),
         ("modules = 3", "invalid type"),
     ] {
-        let file = folder.path().join("fermata.toml");
-        std::fs::write(&file, text).unwrap();
-        let settings = Settings::new(&folder.path().join("data")).modules(&[]);
-        let log = settings.argument(&format!("--config={}", file.display())).try_start().err().expect(text);
+        let settings = Settings::new(folder.path()).modules(&[]).configuration(text);
+        let log = settings.try_start().err().expect(text);
         assert!(log.contains(why), "{text}: {log}");
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tests::{BASE, Settings};
 
 use super::Fresh;
-use super::floods::hits;
 
 /// A host whose files are in our hands.
 struct Shimmed {
@@ -133,10 +132,7 @@ fn a_start_and_an_event_are_answered_after_their_fsync() {
 /// Nothing is queued without end for a disk that stands still; what was taken in is kept, and what was refused is not.
 #[test]
 fn what_the_disk_does_not_take_is_not_taken_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("fermata.toml");
-    std::fs::write(&config, "[limits.host]\nbacklog_bytes = 1048576").unwrap();
-    let shimmed = Shimmed::with(|settings| settings.argument(&format!("--config={}", config.display())));
+    let shimmed = Shimmed::with(|settings| settings.configuration("[limits.host]\nbacklog_bytes = 1048576"));
     let (id, other) = (shimmed.host.start("Collect", "1000"), shimmed.host.start("W", ""));
     shimmed.host.waits_for(&id, &["item"]);
     shimmed.host.waits_for(&other, &["go"]);
@@ -156,7 +152,7 @@ fn what_the_disk_does_not_take_is_not_taken_in() {
     let refused = shimmed.host.post(&format!("{BASE}/orchestrators/W"), "");
     assert_eq!((refused.status, refused.retry_after.as_deref()), (429, Some("1")), "{refused:?}");
     assert_eq!(refused.json()["code"], "host-busy");
-    assert!(hits(&shimmed.host, "writes") + hits(&shimmed.host, "backlog") >= 1);
+    assert!(shimmed.host.hits("writes") + shimmed.host.hits("backlog") >= 1);
     // What ends an instance makes room, and is never refused.
     let mut terminate = shimmed.send(&format!("{BASE}/instances/{other}/terminate"), "");
     assert!(terminate.is_unanswered());

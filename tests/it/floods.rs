@@ -8,24 +8,6 @@ use tests::{BASE, Host, until};
 
 use crate::Fresh;
 
-/// A host with this configuration.
-fn configured(config: &str) -> Fresh {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), config).unwrap();
-    Fresh::with(|settings| settings.argument("--config").argument(file.path().to_str().unwrap()))
-}
-
-/// The number that a metric shows.
-fn metric(host: &Host, name: &str) -> u64 {
-    let text = host.get("/metrics").body;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
-}
-
-pub(super) fn hits(host: &Host, limit: &str) -> u64 {
-    metric(host, &format!("fermata_limit_hits_total{{limit=\"{limit}\"}}"))
-}
-
 fn deploy(host: &Host, name: &str) {
     let guest = guests().into_iter().find(|guest| guest.name == name).unwrap();
     let answer = host.put("/modules", &guest.module());
@@ -66,7 +48,7 @@ const MEMORY: u64 = 700 << 20;
 fn all_at_once_harm_nobody_else() {
     let execution: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(limits()).unwrap()).unwrap();
     let lines: String = execution.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
-    let host = configured(&format!("[limits.host]\ninterrupted_guests = 8\n[limits.guest.execution]\n{lines}"));
+    let host = Fresh::configured(&format!("[limits.host]\ninterrupted_guests = 8\n[limits.guest.execution]\n{lines}"));
     let mut hostile = Vec::new();
     for guest in guests() {
         let answer = host.put("/modules", &guest.module());
@@ -107,11 +89,11 @@ fn all_at_once_harm_nobody_else() {
     assert!(found.is_empty(), "{}", found.join("\n"));
     for (name, ends) in &hostile {
         if let Ends::Passes(limit) = ends {
-            assert!(hits(&host, limit) >= 2, "{name}: {limit}");
+            assert!(host.hits(limit) >= 2, "{name}: {limit}");
         }
     }
-    assert!(hits(&host, "depth") >= 2 && hits(&host, "log_step") >= 2);
-    assert_eq!((metric(&host, "fermata_stalled_instances"), metric(&host, "fermata_interrupted_guests")), (0, 0));
+    assert!(host.hits("depth") >= 2 && host.hits("log_step") >= 2);
+    assert_eq!((host.metric("fermata_stalled_instances"), host.metric("fermata_interrupted_guests")), (0, 0));
     assert_eq!(host.get("/healthz").status, 200);
     assert!(!host.log().contains("panicked"), "{}", host.log());
     let memory = most_memory(host.pid());
@@ -121,13 +103,13 @@ fn all_at_once_harm_nobody_else() {
 /// More guests that never end than there are processors: others get on, and each of them can be ended in the middle of its step.
 #[test]
 fn guests_that_spin_hold_nobody_up() {
-    let host = configured(
+    let host = Fresh::configured(
         "[limits.guest]\nwall_time = '1h'\n[limits.guest.execution]\nfuel_per_step = 1_000_000_000_000_000\n[limits.host]\ninterrupted_guests = 6",
     );
     deploy(&host, "Spins");
     // More than there is room for: some begin anew again and again, and are ended all the same.
     let spinning: Vec<String> = (0..12).map(|_| host.start("Spins", "null")).collect();
-    until("some are in the middle of a step", || (metric(&host, "fermata_interrupted_guests") >= 6).then_some(()));
+    until("some are in the middle of a step", || (host.metric("fermata_interrupted_guests") >= 6).then_some(()));
     for number in 0..20 {
         let id = host.start("Echo", &number.to_string());
         assert_eq!(host.output(&id), number);
@@ -139,7 +121,7 @@ fn guests_that_spin_hold_nobody_up() {
     for id in &spinning {
         assert_eq!(host.ended(id)["runtimeStatus"], "Terminated");
     }
-    until("no guest is left", || (metric(&host, "fermata_interrupted_guests") == 0).then_some(()));
+    until("no guest is left", || (host.metric("fermata_interrupted_guests") == 0).then_some(()));
 }
 
 /// A step that takes longer than its wall time says nothing about the instance: it is tried again, rarely in the end, until somebody helps.
@@ -151,9 +133,7 @@ fn a_step_that_never_ends_is_stalled() {
              [limits.host]\nattempts_before_stalled = 2\nstalled_pause = '1h'"
         )
     };
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), config("20ms")).unwrap();
-    let mut host = Fresh::with(|settings| settings.argument("--config").argument(file.path().to_str().unwrap()));
+    let mut host = Fresh::configured(&config("20ms"));
     ["Spins", "TakesLong"].iter().for_each(|name| deploy(&host, name));
     let [spins, long] = ["Spins", "TakesLong"].map(|name| host.start(name, "null"));
     let stalled = |host: &Host, id: &str| {
@@ -164,18 +144,18 @@ fn a_step_that_never_ends_is_stalled() {
     };
     stalled(&host, &spins);
     stalled(&host, &long);
-    assert_eq!((metric(&host, "fermata_stalled_instances"), hits(&host, "stalled")), (2, 2));
-    let before = hits(&host, "wall_time");
+    assert_eq!((host.metric("fermata_stalled_instances"), host.hits("stalled")), (2, 2));
+    let before = host.hits("wall_time");
     assert!(before >= 4, "{before}");
     assert_eq!(host.control(&spins, "unpark", "").status, 202);
-    until("it is tried again", || (hits(&host, "wall_time") > before).then_some(()));
+    until("it is tried again", || (host.hits("wall_time") > before).then_some(()));
     stalled(&host, &spins);
     assert_eq!(host.control(&spins, "terminate", "").status, 202);
     assert_eq!(host.ended(&spins)["runtimeStatus"], "Terminated");
-    assert_eq!(metric(&host, "fermata_stalled_instances"), 1);
+    assert_eq!(host.metric("fermata_stalled_instances"), 1);
     // On a host that gives it the time it goes on, under the limits that it was started with.
     std::fs::write(
-        file.path(),
+        tests::configuration_in(host.data()),
         "[limits.guest]\nwall_time = '10m'\n[limits.guest.execution]\nfuel_per_step = 1_000_000",
     )
     .unwrap();
@@ -186,9 +166,7 @@ fn a_step_that_never_ends_is_stalled() {
 #[test]
 fn an_orchestrator_has_so_many_instances_and_no_more() {
     let config = "[limits.host]\norchestrator_instances = 2";
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), config).unwrap();
-    let mut host = Fresh::with(|settings| settings.argument("--config").argument(file.path().to_str().unwrap()));
+    let mut host = Fresh::configured(config);
     let refused = |host: &Host| {
         let answer = host.post(&format!("{BASE}/orchestrators/W"), "null");
         assert_eq!((answer.status, &answer.json()["code"]), (429, &json!("too-many-instances")), "{answer:?}");
@@ -208,22 +186,21 @@ fn an_orchestrator_has_so_many_instances_and_no_more() {
     assert_eq!(host.delete(&format!("{BASE}/instances/{second}?force=true")).status, 200);
     host.start("W", "null");
     refused(&host);
-    assert_eq!(hits(&host, "instances"), 2);
+    assert_eq!(host.hits("instances"), 2);
 }
 
 #[test]
 fn a_wrong_configuration_is_named_and_the_right_one_is_printed() {
-    let file = tempfile::NamedTempFile::new().unwrap();
     let start = |config: &str| {
-        std::fs::write(file.path(), config).unwrap();
         let data = tempfile::tempdir().unwrap();
-        let settings = tests::Settings::new(data.path()).argument("--config").argument(file.path().to_str().unwrap());
+        let settings = tests::Settings::new(data.path()).configuration(config);
         settings.try_start().err().expect("it must not start")
     };
     let log = start("[limits.guest]\nwall_time = '5s'\nfule = 1");
-    assert!(log.contains("fule") && log.contains(file.path().to_str().unwrap()), "{log}");
+    assert!(log.contains("fule") && log.contains("fermata.toml"), "{log}");
     let log = start("[limits.guest.execution]\nmemory_bytes = 1");
     assert!(log.contains("limits.guest.execution.memory_bytes"), "{log}");
+    let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "[limits.guest]\nwall_time = '5s'").unwrap();
     let printed = std::process::Command::new(tests::binary())
         .args(["serve", "--print-config", "--client-time", "7s", "--config"])

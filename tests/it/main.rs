@@ -61,6 +61,11 @@ impl Fresh {
         Fresh { host: Some(host), data }
     }
 
+    /// With a configuration file.
+    fn configured(text: &str) -> Fresh {
+        Fresh::with(|settings| settings.configuration(text))
+    }
+
     /// `kill -9`, and the same host again on the same data.
     fn kill_and_restart(&mut self) {
         let host = self.host.take().unwrap();

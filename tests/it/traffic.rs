@@ -3,20 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use tests::{Answer, BASE, Host, PATIENCE, Settings};
+use tests::{Answer, BASE, Host, PATIENCE};
 
 use crate::Fresh;
-use crate::floods::hits;
 use crate::hostile::statuses;
-
-/// A host with a configuration file.
-pub(super) fn configured(text: &str, adjust: impl FnOnce(Settings) -> Settings) -> (Fresh, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("fermata.toml");
-    std::fs::write(&file, text).unwrap();
-    let host = Fresh::with(|settings| adjust(settings.argument(&format!("--config={}", file.display()))));
-    (host, folder)
-}
 
 fn connect(host: &Host) -> TcpStream {
     let stream = TcpStream::connect(host.address()).unwrap();
@@ -49,7 +39,7 @@ fn check_refusal(answer: &Answer, status: u16, code: &str) {
 
 #[test]
 fn a_client_has_so_many_connections_and_no_more() {
-    let (host, _folder) = configured("[limits.http]\nconnections_per_client = 3\nuncounted = []", |settings| settings);
+    let host = Fresh::configured("[limits.http]\nconnections_per_client = 3\nuncounted = []");
     let mut open: Vec<TcpStream> = (0..3).map(|_| connect(&host)).collect();
     open.iter_mut().for_each(|stream| assert_eq!(ask(stream, "/healthz"), 200));
     let mut answer = String::new();
@@ -58,17 +48,21 @@ fn a_client_has_so_many_connections_and_no_more() {
     assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("too-many-connections"), "{answer}");
     assert_eq!(ask(&mut open[0], "/healthz"), 200, "those there are go on");
     open.pop();
-    tests::until("there is a place again", || {
+    let mut third = tests::until("there is a place again", || {
         let mut stream = connect(&host);
-        (ask(&mut stream, "/healthz") == 200).then_some(())
+        (ask(&mut stream, "/healthz") == 200).then_some(stream)
     });
-    assert!(hits(&host, "connections") >= 1);
+    third.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut metrics = String::new();
+    third.read_to_string(&mut metrics).unwrap();
+    let hits = metrics.lines().find(|line| line.contains("{limit=\"connections\"}"));
+    assert!(hits.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
 }
 
 #[test]
 fn who_needs_no_key_may_ask_so_often() {
     let config = "[limits.http]\nuncounted = []\naddress_rate = { per_second = 0.001, burst = 20 }";
-    let (host, _folder) = configured(config, |settings| settings);
+    let host = Fresh::configured(config);
     let answers: Vec<Answer> = (0..30).map(|_| host.get(&format!("{BASE}/instances"))).collect();
     assert!(answers[..20].iter().all(|answer| answer.status == 200));
     answers[20..].iter().for_each(|answer| check_refusal(answer, 429, "address-asks-too-much"));
@@ -78,7 +72,7 @@ fn who_needs_no_key_may_ask_so_often() {
 /// A proxy on this machine names the clients, so that there can be several.
 #[test]
 fn who_guesses_keys_is_not_listened_to_for_a_while() {
-    let (host, _folder) = configured("", |settings| settings.argument("--trusted-proxy=127.0.0.1"));
+    let host = Fresh::with(|settings| settings.argument("--trusted-proxy=127.0.0.1"));
     let key = host.key(&["create", "reader", "--scope=read"]);
     let from = |client: &str, key: &str| {
         let request = ureq::http::Request::get(host.url(&format!("{BASE}/instances")));
@@ -95,8 +89,7 @@ fn who_guesses_keys_is_not_listened_to_for_a_while() {
 
 #[test]
 fn a_key_is_good_for_so_many_requests() {
-    let (host, _folder) =
-        configured("[limits.http]\nkey_rate = { per_second = 0.001, burst = 5 }", |settings| settings);
+    let host = Fresh::configured("[limits.http]\nkey_rate = { per_second = 0.001, burst = 5 }");
     let (few, more) = (host.key(&["create", "few"]), host.key(&["create", "more", "--rate=1000"]));
     let ask = |key: &str| host.get_with(&format!("{BASE}/instances"), "x-functions-key", key);
     assert!((0..5).all(|_| ask(&few).status == 200));
@@ -108,7 +101,7 @@ fn a_key_is_good_for_so_many_requests() {
 
 #[test]
 fn bodies_take_so_much_memory_and_no_more() {
-    let (host, _folder) = configured("[limits.http]\nbodies_bytes = 262144\nbody_time = \"10m\"", |settings| settings);
+    let host = Fresh::configured("[limits.http]\nbodies_bytes = 262144\nbody_time = \"10m\"");
     host.post(&format!("{BASE}/orchestrators/BudgetApproval/there"), "null");
     let start = format!("{BASE}/orchestrators/Echo");
     // Each has sent all but the last byte of 64 KiB: the host holds them.
@@ -132,5 +125,5 @@ fn bodies_take_so_much_memory_and_no_more() {
     tests::until("there is room again", || (host.post(&start, &body).status == 202).then_some(()));
     host.raise("there", "Approval", "true");
     assert_eq!(host.output("there"), "approval granted");
-    assert!(hits(&host, "bodies") >= 4);
+    assert!(host.hits("bodies") >= 4);
 }

@@ -113,6 +113,14 @@ impl Settings {
         self
     }
 
+    /// With this configuration file, which lies in the data directory: it goes with that, and may be written anew between two starts.
+    pub fn configuration(self, text: &str) -> Settings {
+        let file = configuration_in(&self.data);
+        std::fs::create_dir_all(&self.data).expect("the data directory can be made");
+        std::fs::write(&file, text).expect("a configuration can be written");
+        self.argument(&format!("--config={}", file.display()))
+    }
+
     /// A further argument of `fermata serve`.
     pub fn argument(mut self, argument: &str) -> Settings {
         self.arguments.push(argument.into());
@@ -170,6 +178,20 @@ impl Settings {
             .build()
             .new_agent();
         Ok(Host { process, address, settings: self, log, agent })
+    }
+}
+
+impl Host {
+    /// The number that a metric shows.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    }
+
+    /// How often a limit was met.
+    pub fn hits(&self, limit: &str) -> u64 {
+        self.metric(&format!("fermata_limit_hits_total{{limit=\"{limit}\"}}"))
     }
 }
 
@@ -419,6 +441,17 @@ pub fn guest_bytes(package: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
 }
 
+/// Where [`Settings::configuration`] lies.
+pub fn configuration_in(data: &Path) -> PathBuf {
+    data.join("fermata.toml")
+}
+
+/// The number in a variable of the environment.
+pub fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
+}
+
 /// The `fermata` binary of the profile that this program was built in, built by `cargo xtask` before.
 pub fn binary() -> PathBuf {
     let program = std::env::current_exe().expect("a program has a path");
@@ -432,7 +465,7 @@ pub fn binary() -> PathBuf {
 
 /// A seed for a random test, taken from SEED or made anew; prints the command that repeats the run.
 pub fn seed(test: &str) -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("to repeat: SEED={seed} cargo xtask test {test}");
     seed
 }
