@@ -81,7 +81,7 @@ async fn system_calls(report: &mut Report, system: &str, server: &Server, size: 
 }
 
 /// Starts instances of this prefix, and returns when all wait.
-async fn waiting(server: &Server, prefix: &str, size: Size) -> Result<Vec<Follow>> {
+pub async fn waiting(server: &Server, prefix: &str, size: Size) -> Result<Vec<Follow>> {
     let (started, ..) = workload::start_all(server, prefix, size).await?;
     server.until_waiting(prefix, size.instances).await?;
     server.follow(prefix, &started).await

@@ -77,14 +77,12 @@ struct Deployed {
 async fn deploy_and_start(server: &Server, module: &Path, orchestrator: &str, input: &str) -> Result<Deployed> {
     let bytes = std::fs::read(module).with_context(|| format!("{} can not be read", module.display()))?;
     let host = server.address();
-    let head = format!("PUT /modules HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", bytes.len());
-    let deploy = [head.into_bytes(), bytes].concat();
     let start = request("POST", host, &format!("{BASE}/orchestrators/{orchestrator}/{orchestrator}"), Some(input));
     let look = request("GET", host, &format!("{BASE}/instances/{orchestrator}"), None);
     let mut connection = Connection::open(host).await?;
 
     let begun = Instant::now();
-    connection.send(&deploy).await?.succeeded()?;
+    server.deploy(&bytes).await?;
     let deployed = begun.elapsed();
     let begun = Instant::now();
     connection.send(&start).await?.succeeded()?;

@@ -6,6 +6,7 @@
 //! - [`replay`]: bringing a waiting orchestrator back from its history
 //! - [`e2e`]: many instances, each blocked on one event, over HTTP and on a real disk
 //! - [`scale`]: a million of them
+//! - [`neighbours`]: what honest instances feel beside a guest that spins or floods
 //! - [`peers`]: the same against others
 //!
 //! [`workload`] is the load, and [`pace`] the load at a given rate; [`server`] is our host as a [`workload::System`]. Each suite gives a [`report`].
@@ -19,6 +20,7 @@ mod floor;
 mod guests;
 mod http;
 mod latency;
+mod neighbours;
 mod pace;
 mod peers;
 mod process;
@@ -74,7 +76,9 @@ enum Suite {
     E2e,
     /// A million waiting instances; takes some minutes and 2 GB of disk
     Scale,
-    /// The same beside Restate and duroxide; needs npm, and OpenSSL's headers
+    /// Honest instances beside a guest that spins or floods, for each such guest of the tests; takes some minutes
+    Neighbours,
+    /// The workload beside Restate and duroxide; needs npm, and OpenSSL's headers
     Peers,
 }
 
@@ -95,9 +99,12 @@ struct Parameters {
     /// Residency of the host: always, never or a number; may be repeated
     #[arg(long, value_name = "always|never|N", default_values = ["1024", "always", "never"])]
     residency: Vec<String>,
-    /// Events a second where the load is open (e2e): half of what the closed load reached
+    /// Events a second where the load is open: half of what the closed load reached (e2e), 500 (neighbours)
     #[arg(long)]
     rate: Option<f64>,
+    /// Guests to stand beside (neighbours), by the names of their orchestrators; may be repeated
+    #[arg(long = "guest", value_name = "NAME")]
+    guests: Vec<String>,
     /// Seconds to wait at most, each time, until others leave the machine alone
     #[arg(long, default_value_t = 300)]
     patience: u32,
@@ -157,6 +164,7 @@ fn main() -> Result<()> {
                 Suite::Guests => guests::run(&parameters, &places).await,
                 Suite::E2e => e2e::run(&parameters, &places).await,
                 Suite::Scale => scale::run(&parameters, &places).await,
+                Suite::Neighbours => neighbours::run(&parameters, &places).await,
                 Suite::Peers => peers::run(&parameters, &places).await,
             }
         })?;

@@ -74,6 +74,14 @@ impl Server {
         &self.data
     }
 
+    /// Deploys a module.
+    pub async fn deploy(&self, module: &[u8]) -> Result<()> {
+        let head =
+            format!("PUT /modules HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, module.len());
+        let mut connection = Connection::open(self.address).await?;
+        connection.send(&[head.as_bytes(), module].concat()).await?.succeeded()
+    }
+
     /// A request that rests on nothing.
     pub fn health(&self) -> Vec<u8> {
         request("GET", self.address, "/healthz", None)

@@ -38,6 +38,7 @@ impl Limits {
             ("host.interrupted_guests", host.interrupted_guests as u64, 1..=4_096),
             ("host.inbox_messages", host.inbox_messages as u64, 1..=u64::MAX),
             ("host.backlog_bytes", host.backlog_bytes as u64, 1..=u64::MAX),
+            ("host.bulk_writes.burst", host.bulk_writes.burst.into(), 1..=u32::MAX.into()),
             ("host.attempts_before_stalled", host.attempts_before_stalled.into(), 1..=1_000),
             ("http.connections", self.http.connections as u64, 1..=1 << 20),
             ("http.watches", self.http.watches as u64, 1..=u64::MAX),
@@ -123,6 +124,9 @@ pub struct HostLimits {
     pub backlog_bytes: usize,
     /// Instances of one orchestrator that have not ended; 0: as many as there is room for. They are counted when the host starts.
     pub orchestrator_instances: u64,
+    /// What turns that write more than 1,000 rows may write, all instances of one orchestrator together, while others are at work: each such
+    /// turn holds up everybody's next write. A row is an activity or a message for another instance, or 2 KiB of anything.
+    pub bulk_writes: Rate,
     /// Lines of log that the instances of one orchestrator write in a second; what is more is dropped, with a line that says so.
     pub log_lines_per_second: u32,
     /// The same, bytes.
@@ -144,6 +148,7 @@ impl Default for HostLimits {
             orchestrator_inbox_bytes: 128 << 20,
             backlog_bytes: 256 << 20,
             orchestrator_instances: 0,
+            bulk_writes: Rate { per_second: 500.0, burst: 10_000 },
             log_lines_per_second: 20_000,
             log_bytes_per_second: 8 << 20,
             interrupted_guests: 128,
@@ -323,6 +328,7 @@ Limit {
     Instances = "instances",
     ProcessMemory = "process_memory",
     Interrupted = "interrupted",
+    BulkWrites = "bulk_writes",
     Module = "module",
     Bodies = "bodies",
     Connections = "connections",

@@ -49,7 +49,7 @@ impl Default for ExecutionLimits {
             fuel_per_step: 5_000_000_000,
             host_calls_per_step: 5_000_000,
             host_bytes_per_step: 512 << 20,
-            tasks_per_step: 100_000,
+            tasks_per_step: 20_000,
             task_bytes_per_step: 64 << 20,
             open_tasks: 20_000,
             history_events: 100_000,

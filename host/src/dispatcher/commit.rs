@@ -14,6 +14,9 @@ use crate::store::{
     Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
 };
 
+/// So many bytes take the writer about as long as a row of its own.
+const ROW_BYTES: usize = 2_048;
+
 impl Dispatcher {
     /// Submits a turn that no guest ran; what it lets loose starts when it is durable. False where the slot is not to be trusted.
     pub(super) fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn) -> bool {
@@ -80,8 +83,11 @@ impl Dispatcher {
         if record.status == RuntimeStatus::Suspended {
             self.leave_messages(&mut inner);
         }
+        let rows = record.activities.len() + record.outgoing.len();
+        let change = Change::Turn(record);
+        slot.share.wrote(rows + change.bytes() / ROW_BYTES);
         let (dispatcher, of) = (self.clone(), slot.clone());
-        self.submit(slot, &mut inner, Change::Turn(record), move |outcome| {
+        self.submit(slot, &mut inner, change, move |outcome| {
             if outcome.is_ok() {
                 of.share.instance_changed(counted, counts);
                 after.come_true(&dispatcher, &of);

@@ -1,15 +1,15 @@
 //! What the instances of one orchestrator take of the host together, so that one that floods leaves room for the others.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fermata_replay::fold_name;
+use fermata_replay::{Timestamp, fold_name};
 
 use super::lock;
 use crate::budget::Budget;
-use crate::limits::{HostLimits, Limit};
+use crate::limits::{HostLimits, Limit, Rate};
 
 /// The shares of all orchestrators; there are as many as names in modules.
 pub struct Shares {
@@ -33,7 +33,17 @@ pub struct Share {
     /// Guests that were stopped in the middle of a step.
     interrupted: AtomicUsize,
     log: Mutex<LogRate>,
+    bulk: Mutex<Bulk>,
+    /// When one of its instances last had a turn.
+    active: AtomicI64,
 }
+
+/// A turn that writes more than this at once, in rows, holds up others.
+const BULK: usize = 1_000;
+/// Who had a turn within this is at work, microseconds.
+const ACTIVE: i64 = 1_000_000;
+/// No turn is put off for longer at once.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// With so many guests stopped in the middle of a step an orchestrator has its further turns when others have none.
 const MANY_INTERRUPTED: usize = 4;
@@ -55,9 +65,22 @@ impl Shares {
                 live: AtomicU64::new(0),
                 interrupted: AtomicUsize::new(0),
                 log: Mutex::default(),
+                bulk: Mutex::default(),
+                active: AtomicI64::new(i64::MIN),
             })
         };
         shares.entry(fold_name(orchestrator)).or_insert_with(new).clone()
+    }
+
+    /// How long an instance has to wait for its next turn, because this orchestrator has written much at once and others are at work.
+    pub fn pause(&self, share: &Arc<Share>, now: Timestamp) -> Option<Duration> {
+        share.active.store(now.0, Ordering::Relaxed);
+        let pause = lock(&share.bulk).pause(Instant::now(), self.limits.bulk_writes)?;
+        let is_at_work = |other: &Arc<Share>| {
+            let active = other.active.load(Ordering::Relaxed);
+            !Arc::ptr_eq(share, other) && active >= now.0 - ACTIVE
+        };
+        lock(&self.of).values().any(is_at_work).then_some(pause.min(LONGEST_PAUSE))
     }
 
     /// Unread messages of all that wait in memory, bytes.
@@ -126,9 +149,41 @@ impl Share {
         self.interrupted.load(Ordering::Relaxed) >= MANY_INTERRUPTED
     }
 
+    /// Counts what a turn writes, in rows.
+    pub fn wrote(&self, rows: usize) {
+        if rows > BULK {
+            lock(&self.bulk).add(rows, Instant::now(), self.limits.bulk_writes);
+        }
+    }
+
     /// Whether a line of log may be written; with how many were not, where that is to be said now.
     pub fn may_log(&self, bytes: usize) -> (bool, u64) {
         lock(&self.log).admit(bytes, &self.limits)
+    }
+}
+
+/// What turns that wrote much have written and time has not made up for yet.
+#[derive(Default)]
+struct Bulk {
+    owed: f64,
+    since: Option<Instant>,
+}
+
+impl Bulk {
+    fn add(&mut self, rows: usize, now: Instant, rate: Rate) {
+        self.owed = self.owed_at(now, rate) + rows as f64;
+        self.since = Some(now);
+    }
+
+    fn owed_at(&self, now: Instant, rate: Rate) -> f64 {
+        let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        (self.owed - passed.as_secs_f64() * rate.per_second).max(0.0)
+    }
+
+    /// None where the next may write.
+    fn pause(&self, now: Instant, rate: Rate) -> Option<Duration> {
+        let too_much = self.owed_at(now, rate) - f64::from(rate.burst);
+        (too_much > 0.0).then(|| Duration::try_from_secs_f64(too_much / rate.per_second).unwrap_or(Duration::MAX))
     }
 }
 
@@ -175,6 +230,37 @@ mod tests {
         assert_eq!(other.full(), Some(Limit::Writes), "nothing more is taken in than the disk takes");
         drop(under_way);
         assert_eq!(other.full(), None);
+    }
+
+    #[test]
+    fn who_writes_much_at_once_waits_while_others_are_at_work() {
+        let bulk_writes = Rate { per_second: 1.0, burst: 5_000 };
+        let shares = Shares::new(HostLimits { bulk_writes, ..HostLimits::default() });
+        let (bulky, other) = (shares.of("Bulky"), shares.of("Other"));
+        let now = Timestamp(1_000 * ACTIVE);
+        (0..100).for_each(|_| bulky.wrote(BULK));
+        assert_eq!(shares.pause(&other, now), None);
+        assert_eq!(shares.pause(&bulky, now), None, "small turns do not count, however many");
+        bulky.wrote(5_000);
+        assert_eq!(shares.pause(&bulky, now), None, "so much may be written at once");
+        bulky.wrote(5_000);
+        assert_eq!(shares.pause(&other, now), None);
+        assert_eq!(shares.pause(&bulky, now), Some(LONGEST_PAUSE));
+        let later = Timestamp(now.0 + ACTIVE + 1);
+        assert_eq!(shares.pause(&bulky, later), None, "nobody else is at work");
+    }
+
+    #[test]
+    fn what_was_written_at_once_is_made_up_for_by_time() {
+        let (rate, begun) = (Rate { per_second: 100.0, burst: 1_000 }, Instant::now());
+        let mut bulk = Bulk::default();
+        bulk.add(1_500, begun, rate);
+        assert_eq!(bulk.pause(begun, rate), Some(Duration::from_secs(5)));
+        let later = begun + Duration::from_secs(3);
+        assert_eq!(bulk.pause(later, rate), Some(Duration::from_secs(2)));
+        bulk.add(100, later, rate);
+        assert_eq!(bulk.pause(later, rate), Some(Duration::from_secs(3)));
+        assert_eq!(bulk.pause(begun + Duration::from_secs(60), rate), None);
     }
 
     #[test]

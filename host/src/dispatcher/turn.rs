@@ -58,6 +58,15 @@ impl Dispatcher {
                 return;
             }
             let is_urgent = inner.inbox.has_urgent();
+            let is_interrupted = matches!(inner.body, Body::Interrupted(_));
+            if !is_urgent
+                && !is_interrupted
+                && let Some(pause) = self.shares.pause(&slot.share, self.clock.now())
+            {
+                self.metrics().hit(Limit::BulkWrites);
+                drop(inner);
+                return self.try_again(slot, Some(pause));
+            }
             let body = self.take_body(slot, &mut inner, Body::Running);
             if let Body::Interrupted(running) = body {
                 drop(inner);

@@ -1,9 +1,11 @@
 //! Messages from one instance to another. They are durable with the turn that sends them, and leave the outbox in the very commit that
 //! brings them to their receiver: each arrives once. Those for one receiver are delivered in the order in which they were sent.
 
-use std::collections::{HashMap, VecDeque};
+mod queue;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fermata_replay::{
     Caller, ChildStart, Control, End, Failure, MessageBody, Outcome, OutgoingBody, Parent, RuntimeStatus, State, kind,
@@ -12,16 +14,33 @@ use fermata_replay::{
 use super::admission::{Durable, Terms, closed};
 use super::{Dispatcher, RaiseError, StartError, lock};
 use crate::store::{Change, InstanceKey, Lease, Sent, StoreError, Write, partition_of};
+use queue::Queue;
 
-/// Messages to one receiver that may be under way to the store at a time.
-const AT_ONCE: usize = 256;
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LAST_DELAY: Duration = Duration::from_secs(30);
-
-/// What is to be delivered, by receiver. A receiver that stands here has a task that delivers to it.
 #[derive(Default)]
 pub struct Outbox {
-    queues: Mutex<HashMap<String, VecDeque<Sent>>>,
+    queue: Mutex<Queue>,
+    told: Mutex<Told>,
+}
+
+/// What was last said of instances that nobody could start: one that asks for thousands does not fill the log.
+#[derive(Default)]
+struct Told {
+    at: Option<Instant>,
+    untold: u64,
+}
+
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
+
+impl Told {
+    /// Whether to say something now, and of how many nothing was said.
+    fn may_tell(&mut self) -> Option<u64> {
+        if self.at.is_some_and(|at| at.elapsed() < BETWEEN_WARNINGS) {
+            self.untold += 1;
+            return None;
+        }
+        self.at = Some(Instant::now());
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 impl Dispatcher {
@@ -30,50 +49,40 @@ impl Dispatcher {
         if sent.is_empty() {
             return;
         }
-        let mut queues = lock(&self.outbox.queues);
-        for sent in sent {
-            let receiver = sent.to.clone();
-            let queue = queues.entry(receiver.clone()).or_insert_with(|| {
-                self.runtime.spawn(self.clone().deliver_to(receiver));
-                VecDeque::new()
-            });
-            queue.push_back(sent);
-        }
+        self.with_queue(|queue| sent.into_iter().for_each(|sent| queue.add(sent)));
     }
 
-    async fn deliver_to(self: Arc<Self>, receiver: String) {
-        let mut delay = FIRST_DELAY;
-        while let Some(batch) = self.next_for(&receiver) {
+    /// Does something with the queue, and has as many deliver as there is work for.
+    fn with_queue(self: &Arc<Self>, work: impl FnOnce(&mut Queue)) {
+        let more = {
+            let mut queue = lock(&self.outbox.queue);
+            work(&mut queue);
+            queue.hire()
+        };
+        (0..more).for_each(|_| drop(self.runtime.spawn(self.clone().carry())));
+    }
+
+    /// Delivers to one receiver after the other, until nobody waits.
+    async fn carry(self: Arc<Self>) {
+        loop {
+            let next = lock(&self.outbox.queue).next();
+            let Some((receiver, batch)) = next else { return };
             let (left, failed) = self.deliver_all(batch).await;
-            if let Some(queue) = lock(&self.outbox.queues).get_mut(&receiver) {
-                left.into_iter().rev().for_each(|sent| queue.push_front(sent));
-            }
             match failed {
-                None => delay = FIRST_DELAY,
-                Some(StoreError::Poisoned(_) | StoreError::Fenced(_)) => {
-                    // What is left is for the next owner.
-                    lock(&self.outbox.queues).remove(&receiver);
-                    return;
-                }
+                None => self.with_queue(|queue| queue.delivered(&receiver, left)),
+                // What is left is for the next owner.
+                Some(StoreError::Poisoned(_) | StoreError::Fenced(_)) => lock(&self.outbox.queue).forget(&receiver),
                 Some(error) => {
+                    let delay = lock(&self.outbox.queue).failed(&receiver, left);
                     tracing::warn!(instance = receiver, "messages are delivered again in {delay:?}: {error}");
-                    self.clock.pause(delay).await;
-                    delay = (2 * delay).min(LAST_DELAY);
+                    let dispatcher = self.clone();
+                    self.runtime.spawn(async move {
+                        dispatcher.clock.pause(delay).await;
+                        dispatcher.with_queue(|queue| queue.line_up_again(&receiver));
+                    });
                 }
             }
         }
-    }
-
-    /// The next messages for a receiver; none where there are no more, and this task is over.
-    fn next_for(&self, receiver: &str) -> Option<Vec<Sent>> {
-        let mut queues = lock(&self.outbox.queues);
-        let queue = queues.get_mut(receiver)?;
-        if queue.is_empty() {
-            queues.remove(receiver);
-            return None;
-        }
-        let batch = queue.len().min(AT_ONCE);
-        Some(queue.drain(..batch).collect())
     }
 
     /// Each message gets its place before the next, and all are waited for together. Gives back those that are not delivered, and why
@@ -178,9 +187,13 @@ impl Dispatcher {
         match caller {
             Some(caller) => self.deliver_message(sent, &sent.from_id, &caller.told(outcome)).await,
             None => {
-                if let Outcome::Failed(failure) = outcome {
+                if let Outcome::Failed(failure) = outcome
+                    && let Some(untold) = lock(&self.outbox.told).may_tell()
+                {
                     let (from, to) = (&*sent.from_id, &*sent.to);
-                    tracing::warn!(instance = from, "{to:?} was not started: {}", failure.message);
+                    let others =
+                        if untold == 0 { String::new() } else { format!("; nor were {untold} others before it") };
+                    tracing::warn!(instance = from, "{to:?} was not started: {}{others}", failure.message);
                 }
                 Ok(Some(self.discard(sent)))
             }
