@@ -62,7 +62,10 @@ pub struct HistoryView {
 
 /// What history says of an instance that its row and its last turn do not.
 pub(super) struct Shown {
-    start: Start,
+    name: String,
+    input: Payload,
+    parent: Option<String>,
+    generation: u64,
     custom_status: Option<Payload>,
 }
 
@@ -70,13 +73,18 @@ impl Shown {
     /// None where the custom status may be that of a former generation, which its history does not know.
     pub(super) fn of(state: &State) -> Option<Shown> {
         let (start, custom_status) = (state.start()?, state.custom_status());
-        (start.generation == 0 || custom_status.is_some())
-            .then(|| Shown { start: start.clone(), custom_status: custom_status.cloned() })
+        (start.generation == 0 || custom_status.is_some()).then(|| Shown {
+            name: start.name.clone(),
+            input: start.input.clone(),
+            parent: start.parent.as_ref().map(|parent| parent.instance.clone()),
+            generation: start.generation,
+            custom_status: custom_status.cloned(),
+        })
     }
 
     /// What the instance shows once this turn, its last, is durable. `inner` is still that of the execution that the turn belongs to.
     pub(super) fn after(self, slot: &Slot, inner: &Inner, turn: &Turn, updated: Timestamp) -> InstanceView {
-        let Start { name, input, parent, generation, .. } = self.start;
+        let Shown { name, input, parent, generation, custom_status } = self;
         InstanceView {
             id: slot.id.to_string(),
             key: slot.key,
@@ -86,11 +94,11 @@ impl Shown {
             updated,
             module: inner.module.to_string(),
             execution: inner.execution.to_string(),
-            parent: parent.map(|parent| parent.instance),
+            parent,
             generation,
             input: Some(input),
             output: turn.status.is_final().then(|| output_of(&turn.steps)).flatten(),
-            custom_status: self.custom_status,
+            custom_status,
             parked: None,
             stalled: None,
             history: None,
