@@ -34,7 +34,7 @@ fn charts(suite: &str) -> Vec<Chart> {
         "peers" => vec![
             Chart {
                 name: "rates",
-                title: "64 clients, each answer durable",
+                title: "64 clients; of these systems duroxide-lax alone does not flush",
                 unit: "a second",
                 logarithmic: true,
                 groups: named(&[

@@ -14,6 +14,10 @@ use crate::syscalls::Counter;
 use crate::workload::{self, Cost, Follow, Measured, Size, System};
 use crate::{Parameters, Places, progress};
 
+/// Events a second of the open load, unless one was asked for.
+const RATE: f64 = 2_000.0;
+/// How long events come at this rate.
+const SECONDS: f64 = 10.0;
 /// Of the latencies of an open load.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
 
@@ -27,8 +31,7 @@ pub async fn run(parameters: &Parameters, places: &Places) -> Result<Report> {
                 let measured = measure(&server, parameters, server.data()).await?;
                 let system = format!("{residency}{mark}");
                 add(&mut report, &system, &measured);
-                let rate = parameters.rate.unwrap_or(measured.completed_per_second / 2.0);
-                at_rate(&mut report, &system, &server, parameters.size(), rate).await?;
+                at_rate(&mut report, &system, &server, parameters).await?;
                 system_calls(&mut report, &system, &server, parameters.size()).await?;
             }
         }
@@ -46,12 +49,15 @@ pub async fn measure(system: &impl System, parameters: &Parameters, data: &std::
     workload::run(system, parameters.size(), data).await
 }
 
-/// D. Its median over the runs is that of several rates, unless one was asked for.
-async fn at_rate(report: &mut Report, system: &str, server: &Server, size: Size, rate: f64) -> Result<()> {
+/// D. The same rate for all, which each of them can keep up with.
+async fn at_rate(report: &mut Report, system: &str, server: &Server, parameters: &Parameters) -> Result<()> {
+    let rate = parameters.rate.unwrap_or(RATE);
+    let size = Size { instances: (rate * SECONDS) as usize, ..parameters.size() };
     let follow = waiting(server, "paced", size).await?;
     let paced = raise_at(server, follow, size.clients, rate).await?;
     report.add(system, "D events sent", "1/s", rate);
     report.add(system, "D event to completed", "1/s", paced.per_second);
+    report.add(system, "D lasted", "s", size.instances as f64 / paced.per_second);
     for percentile in PERCENTILES {
         report.add(system, &paced_row(percentile), "ms", paced.completed.percentile(percentile));
     }

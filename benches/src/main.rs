@@ -93,13 +93,13 @@ struct Parameters {
     /// Instances that are run one by one, for latencies without load
     #[arg(long, default_value_t = 100)]
     samples: usize,
-    /// How often everything is measured, each time on a fresh host; medians are shown
+    /// How often everything is measured, each time on a fresh host; medians are shown (scale runs once)
     #[arg(long, default_value_t = 3)]
     runs: usize,
     /// Residency of the host: always, never or a number; may be repeated
     #[arg(long, value_name = "always|never|N", default_values = ["1024", "always", "never"])]
     residency: Vec<String>,
-    /// Events a second where the load is open: half of what the closed load reached (e2e), 500 (neighbours)
+    /// Events a second where the load is open: 2,000 (e2e), 500 (neighbours)
     #[arg(long)]
     rate: Option<f64>,
     /// Guests to stand beside (neighbours), by the names of their orchestrators; may be repeated

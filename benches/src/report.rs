@@ -167,7 +167,8 @@ fn machine() -> Value {
 }
 
 fn versions() -> Value {
-    let dirty = said("git", &["status", "--porcelain", "--", ":!benches/results"]).is_some_and(|list| !list.is_empty());
+    let dirty = said("git", &["status", "--porcelain", "--", ":!benches/results", ":!docs"])
+        .is_some_and(|list| !list.is_empty());
     json!({
         "commit": said("git", &["rev-parse", "--short=12", "HEAD"]),
         "changed_since": dirty,

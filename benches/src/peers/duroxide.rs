@@ -20,7 +20,8 @@ use crate::workload::{Follow, Started, System};
 pub const DURABILITIES: [(&str, &str); 2] = [("FULL", "duroxide"), ("NORMAL", "duroxide-lax")];
 
 pub const NOTE: &str = "duroxide: synchronous=FULL, each commit flushed, as the others do before they answer. duroxide-lax: synchronous=NORMAL, \
-                        which is what duroxide comes with: what was answered can be lost with the power. Settings otherwise as it comes.";
+                        which is what duroxide comes with: what was answered can be lost with the power. Settings otherwise as it \
+                        comes: two orchestrations at a time, and a client that looks for the result each 5 to 100 ms.";
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
