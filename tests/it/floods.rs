@@ -124,6 +124,26 @@ fn guests_that_spin_hold_nobody_up() {
     until("no guest is left", || (host.metric("fermata_interrupted_guests") == 0).then_some(()));
 }
 
+/// An orchestrator that writes much at once waits while others are at work; what ends one of its instances does not wait.
+#[test]
+fn who_writes_much_at_once_lets_others_go_first() {
+    let host = Fresh::configured("[limits.host]\nbulk_writes = { per_second = 0.001, burst = 1 }");
+    deploy(&host, "SendsWithoutEnd");
+    let first = host.start("SendsWithoutEnd", "null");
+    assert_eq!(host.ended(&first)["runtimeStatus"], "Failed");
+    assert_eq!(host.hits("bulk_writes"), 0, "it was at its work alone, and owed nothing");
+    let echoes = || assert_eq!(host.output(&host.start("Echo", "1")), 1);
+    echoes();
+    let second = host.start("SendsWithoutEnd", "null");
+    until("it has to wait", || {
+        echoes();
+        (host.hits("bulk_writes") > 0).then_some(())
+    });
+    assert_eq!(host.status(&second).json()["runtimeStatus"], "Pending");
+    assert_eq!(host.control(&second, "terminate", "").status, 202);
+    assert_eq!(host.ended(&second)["runtimeStatus"], "Terminated");
+}
+
 /// A step that takes longer than its wall time says nothing about the instance: it is tried again, rarely in the end, until somebody helps.
 #[test]
 fn a_step_that_never_ends_is_stalled() {

@@ -1,10 +1,13 @@
 //! An HTTP endpoint that serves activities, in this process: it notes what it is asked, and answers as a test wants.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// How long it may take until the end of a connection that was given up arrives here.
+const GIVES_UP: Duration = Duration::from_secs(2);
 
 /// Its threads end with the process.
 pub struct Endpoint {
@@ -19,6 +22,7 @@ struct Seen {
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
     hung_up: AtomicUsize,
+    stayed: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -29,16 +33,21 @@ pub struct Request {
     pub body: String,
 }
 
-/// What is answered, and how long that takes.
+/// What is answered, and how long that takes; none: the client is expected to have given up.
 pub struct Answer {
-    status: u16,
+    status: Option<u16>,
     body: String,
     delay: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.to_owned(), delay: Duration::ZERO }
+        Answer { status: Some(status), body: body.to_owned(), delay: Duration::ZERO }
+    }
+
+    /// None, for the client must have given up: one that has not is counted as one that [stayed](Endpoint::stayed).
+    pub fn to_nobody() -> Answer {
+        Answer { status: None, body: String::new(), delay: Duration::ZERO }
     }
 
     pub fn after(self, delay: Duration) -> Answer {
@@ -98,6 +107,11 @@ impl Endpoint {
     pub fn hung_up(&self) -> usize {
         self.seen.hung_up.load(Ordering::SeqCst)
     }
+
+    /// How many clients waited for an answer although they were to have given up.
+    pub fn stayed(&self) -> usize {
+        self.seen.stayed.load(Ordering::SeqCst)
+    }
 }
 
 /// One request of a connection; none where there are no more.
@@ -109,6 +123,14 @@ fn serve(stream: &TcpStream, seen: &Seen, answer: &dyn Fn(&Request) -> Answer) -
     let Answer { status, body, delay } = answer(&request);
     std::thread::sleep(delay);
     seen.at_once.fetch_sub(1, Ordering::SeqCst);
+    let Some(status) = status else {
+        stream.set_read_timeout(Some(GIVES_UP)).ok()?;
+        let waits = |error: std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        if (&*stream).read(&mut [0]).is_err_and(waits) {
+            seen.stayed.fetch_add(1, Ordering::SeqCst);
+        }
+        return None;
+    };
     // A client that is still there has nothing to say now; one that has gone has closed the connection.
     stream.set_nonblocking(true).ok()?;
     let gone = matches!(stream.peek(&mut [0]), Ok(0))

@@ -64,6 +64,7 @@ impl Dispatcher {
                 && let Some(pause) = self.shares.pause(&slot.share, self.clock.now())
             {
                 self.metrics().hit(Limit::BulkWrites);
+                inner.passed_over = inner.passed_over.max(1);
                 drop(inner);
                 return self.try_again(slot, Some(pause));
             }

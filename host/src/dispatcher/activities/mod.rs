@@ -13,7 +13,7 @@ use std::time::Duration;
 use fermata_replay::{Failure, MessageBody, Outcome, TaskEnded, kind};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 pub use services::{Service, Services};
 
@@ -40,7 +40,7 @@ pub struct Activities {
     resolver: Resolver,
     capabilities: Capabilities,
     /// What is under way or waits for its turn, by instance and task.
-    running: Mutex<BTreeMap<(InstanceKey, u32), AbortHandle>>,
+    running: Mutex<BTreeMap<(InstanceKey, u32), JoinHandle<()>>>,
 }
 
 /// Where activities run.
@@ -93,7 +93,7 @@ impl Activities {
         self.permits.close();
         match lock(&self.runtime).take() {
             Some(Workshop::Threads(runtime)) => runtime.shutdown_background(),
-            Some(Workshop::Here(_)) => lock(&self.running).values().for_each(AbortHandle::abort),
+            Some(Workshop::Here(_)) => lock(&self.running).values().for_each(JoinHandle::abort),
             None => {}
         }
     }
@@ -121,17 +121,25 @@ impl Activities {
 }
 
 impl Dispatcher {
-    /// Runs a started activity and delivers its outcome.
+    /// Runs a started activity and delivers its outcome. What has its place is stopped, and has stopped before this one begins: a service sees no attempt
+    /// after a later one.
     pub(super) fn perform(self: &Arc<Self>, activity: Activity) {
         let place = (activity.key, activity.task);
         let runtime = lock(&self.activities.runtime);
         let Some(runtime) = &*runtime else { return };
         // Under the lock, so that it does not end before it is noted.
         let mut running = lock(&self.activities.running);
-        let task = runtime.handle().spawn(self.clone().see_through(activity));
-        if let Some(before) = running.insert(place, task.abort_handle()) {
-            before.abort();
-        }
+        let before = running.remove(&place);
+        before.iter().for_each(JoinHandle::abort);
+        let dispatcher = self.clone();
+        let task = runtime.handle().spawn(async move {
+            if let Some(before) = before {
+                // It was cancelled, or was done.
+                let _ = before.await;
+            }
+            dispatcher.see_through(activity).await;
+        });
+        running.insert(place, task);
     }
 
     /// Stops an activity whose outcome nobody waits for: one task's, or all of an instance.
