@@ -14,7 +14,7 @@ pub struct Faults {
     /// Bits that change
     #[arg(long)]
     flips: Option<u64>,
-    /// The last call of the system that fails, in each workload
+    /// The last call of the system that fails, in every way and in each workload
     #[arg(long)]
     calls: Option<u64>,
     /// Repeats a run

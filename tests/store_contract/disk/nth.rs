@@ -10,8 +10,8 @@ use io_shim::{Fault, Kind, Watch};
 use super::story::{Known, Story, Tell};
 use crate::kit::World;
 
-/// The last call to fail. A workload that has fewer is through before.
-const LAST: u64 = 500;
+/// Each workload makes as many calls, and each of them fails.
+const CALLS: u64 = 500;
 
 const FAULTS: [(Kind, bool); 5] =
     [(Kind::Error, false), (Kind::Error, true), (Kind::Full, false), (Kind::Full, true), (Kind::Short, false)];
@@ -19,19 +19,22 @@ const FAULTS: [(Kind, bool); 5] =
 /// Small writes, one at a time.
 #[tokio::test]
 async fn each_call_fails_among_small_writes() {
-    every_call(&Workload { story: Story::new(1, 90, 60).await, parts: 1, at_once: 1 }).await;
+    let workload = Workload { story: Story::new(1, 120, 60).await, parts: 1, at_once: 1 };
+    every_call("each_call_fails_among_small_writes", &workload).await;
 }
 
 /// Large ones, several in a batch.
 #[tokio::test]
 async fn each_call_fails_among_large_writes() {
-    every_call(&Workload { story: Story::new(2, 60, 9_000).await, parts: 1, at_once: 8 }).await;
+    let workload = Workload { story: Story::new(2, 125, 9_000).await, parts: 1, at_once: 5 };
+    every_call("each_call_fails_among_large_writes", &workload).await;
 }
 
 /// A store that is closed and opened again, so that its log is copied.
 #[tokio::test]
 async fn each_call_fails_among_restarts() {
-    every_call(&Workload { story: Story::new(3, 30, 600).await, parts: 5, at_once: 3 }).await;
+    let workload = Workload { story: Story::new(3, 100, 600).await, parts: 5, at_once: 3 };
+    every_call("each_call_fails_among_restarts", &workload).await;
 }
 
 struct Workload {
@@ -41,22 +44,30 @@ struct Workload {
     at_once: usize,
 }
 
-async fn every_call(workload: &Workload) {
-    let last = super::amount("FERMATA_CALLS", LAST);
-    for (kind, lasting) in FAULTS {
-        let (mut met, mut stopped) = (0, 0);
-        for nth in 1..=last {
-            let fault = Fault { nth, kind, lasting };
-            let run = workload.run(fault).await;
-            if !run.met {
-                break;
-            }
-            met += 1;
-            stopped += u64::from(run.stopped);
-        }
-        println!("{kind:?}, lasting {lasting}: {met} calls failed, which stopped {stopped} runs");
-        assert!(met > 100, "{met}");
+async fn every_call(test: &str, workload: &Workload) {
+    let calls = workload.calls().await;
+    assert!(calls >= CALLS, "there are {calls} calls to fail");
+    let mut tallies = [(0, 0); FAULTS.len()];
+    for (number, fault) in faults(test) {
+        let run = workload.run(fault).await;
+        assert!(run.met || fault.nth > CALLS, "{fault:?} was not met");
+        tallies[number].0 += u64::from(run.met);
+        tallies[number].1 += u64::from(run.stopped);
     }
+    for ((kind, lasting), (met, stopped)) in FAULTS.iter().zip(tallies) {
+        println!("{kind:?}, lasting {lasting}: of {calls} calls {met} failed, which stopped {stopped} runs");
+    }
+}
+
+/// With FERMATA_CALLS each call up to that one fails in every way. A run of all tests has time for two ways of each, which the seed chooses.
+fn faults(test: &str) -> Vec<(usize, Fault)> {
+    let last = tests::number("FERMATA_CALLS");
+    let seed = if last.is_some() { 0 } else { super::seed(test) };
+    let is_chosen = |nth: u64, number: usize| last.is_some() || (nth + seed % 5 + number as u64) % 5 < 2;
+    let ways = |nth| {
+        FAULTS.into_iter().enumerate().map(move |(number, (kind, lasting))| (number, Fault { nth, kind, lasting }))
+    };
+    (1..=last.unwrap_or(CALLS)).flat_map(ways).filter(|(number, fault)| is_chosen(fault.nth, *number)).collect()
 }
 
 struct Run {
@@ -66,6 +77,17 @@ struct Run {
 }
 
 impl Workload {
+    /// How many calls it makes when none fails.
+    async fn calls(&self) -> u64 {
+        let dir = super::scratch();
+        let watch = Watch::over(dir.path()).unwrap();
+        let known = Arc::new(Mutex::new(Known::default()));
+        let never = Fault { nth: u64::MAX, kind: Kind::Error, lasting: false };
+        let done = self.perform(dir.path(), &watch, &known, never).await;
+        assert_eq!(done, (self.story.len(), None));
+        watch.calls()
+    }
+
     async fn run(&self, fault: Fault) -> Run {
         let dir = super::scratch();
         let watch = Watch::over(dir.path()).unwrap();
