@@ -1,11 +1,14 @@
 //! Runs a target: its corpus, then inputs made at random.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use tests::number;
 
 /// How long a target is given random inputs where FERMATA_FUZZ_SECONDS does not say.
 const SECONDS: u64 = 15;
@@ -23,30 +26,25 @@ pub trait Target {
 
     /// Takes an input. An error, or a panic of any thread, is a bug.
     fn take(&mut self, input: &[u8]) -> Result<(), String>;
+
+    /// What there is to tell about all that were taken.
+    fn told(&self) -> String {
+        String::new()
+    }
 }
 
 pub fn fuzz<T: Target>(target: T) {
+    listen();
     let mut run = Run { target, watch: Watch::start(T::NAME) };
-    if let Ok(file) = std::env::var("FERMATA_FUZZ_INPUT") {
-        return run.attempt(&std::fs::read(file).unwrap());
+    match std::env::var("FERMATA_FUZZ_INPUT") {
+        Ok(file) => run.attempt(&std::fs::read(file).unwrap()),
+        Err(_) => run.attempt_all(),
     }
-    let corpus = corpus(T::NAME);
-    corpus.iter().for_each(|input| run.attempt(input));
-    let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("to repeat: SEED={seed} cargo xtask fuzz {}", T::NAME);
-    let seconds = number("FERMATA_FUZZ_SECONDS").unwrap_or(SECONDS);
-    let (begun, mut count) = (Instant::now(), 0);
-    while begun.elapsed() < Duration::from_secs(seconds) {
-        // Each input has a seed of its own, so that the same run makes the same inputs, however far it gets.
-        let input = run.target.make(&mut Rng::with_seed(seed.wrapping_add(count)), &corpus);
-        run.attempt(&input);
-        count += 1;
+    drop(run);
+    // The target is gone, and with it what inputs had begun.
+    if let Some(words) = elsewhere() {
+        panic!("{}: after the last input {words}", T::NAME);
     }
-    println!("{}: {} inputs of the corpus and {count} at random", T::NAME, corpus.len());
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
 }
 
 struct Run<T> {
@@ -55,31 +53,70 @@ struct Run<T> {
 }
 
 impl<T: Target> Run<T> {
+    /// The corpus, and what is made at random until the time is over.
+    fn attempt_all(&mut self) {
+        let corpus = corpus(T::NAME);
+        corpus.iter().for_each(|input| self.attempt(input));
+        let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
+        println!("to repeat: SEED={seed} cargo xtask fuzz {}", T::NAME);
+        let seconds = number("FERMATA_FUZZ_SECONDS").unwrap_or(SECONDS);
+        let (begun, mut count) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            // Each input has a seed of its own, so that the same run makes the same inputs, however far it gets.
+            let input = self.target.make(&mut Rng::with_seed(seed.wrapping_add(count)), &corpus);
+            self.attempt(&input);
+            count += 1;
+        }
+        println!("{}: {} inputs of the corpus and {count} at random {}", T::NAME, corpus.len(), self.target.told());
+    }
+
     fn attempt(&mut self, input: &[u8]) {
         self.watch.begins(input);
         let taken = catch_unwind(AssertUnwindSafe(|| self.target.take(input)));
         self.watch.ends();
-        // A panic was noted, by whichever thread.
-        let wrong = panicked().or(taken.unwrap_or(Ok(())).err());
-        if let Some(wrong) = wrong {
-            panic!("{}: {wrong}\n{}", T::NAME, keep(T::NAME, input));
+        let wrong = taken.unwrap_or_else(|panic| Err(words(&*panic))).err();
+        // What another thread does may have begun with an input before.
+        let elsewhere = elsewhere().map(|words| format!("for this input, or for one before it, {words}"));
+        let wrong: Vec<String> = [wrong, elsewhere].into_iter().flatten().collect();
+        if !wrong.is_empty() {
+            panic!("{}: {}\n{}", T::NAME, wrong.join("\n"), keep(T::NAME, input));
         }
     }
 }
 
-/// The words of a panic since this was last asked for. The first call begins to listen.
-fn panicked() -> Option<String> {
-    static WORDS: OnceLock<Arc<Mutex<Option<String>>>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let words = Arc::new(Mutex::new(None));
-        let (noted, usual) = (words.clone(), std::panic::take_hook());
+/// What threads panicked with that run no target: nobody else hears of it.
+static ELSEWHERE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// Whether a target is run here; its panics are caught where it is called.
+    static IS_HEARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Begins to note panics elsewhere than in this thread.
+fn listen() {
+    static ONCE: Once = Once::new();
+    IS_HEARD.set(true);
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            *noted.lock().unwrap() = Some(panic.to_string());
+            if !IS_HEARD.get() {
+                ELSEWHERE.lock().unwrap().push(panic.to_string());
+            }
             usual(panic);
         }));
-        words
     });
-    words.lock().unwrap().take()
+}
+
+/// The words of the panics elsewhere, since this was last asked for.
+fn elsewhere() -> Option<String> {
+    let words = std::mem::take(&mut *ELSEWHERE.lock().unwrap());
+    (!words.is_empty()).then(|| format!("a thread of its own panicked: {}", words.join("; ")))
+}
+
+/// The words of a panic here.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(|text| &**text));
+    format!("a panic: {}", text.unwrap_or("without words"))
 }
 
 /// The input that is tried now, and since when.
@@ -90,7 +127,6 @@ struct Watch(Current);
 
 impl Watch {
     fn start(name: &'static str) -> Watch {
-        panicked();
         let current = Current::default();
         let watched = Arc::downgrade(&current);
         std::thread::spawn(move || {

@@ -53,18 +53,17 @@ impl Http {
         let address = runtime.block_on(serve(data.path(), callbacks));
         Http { address, callback, _runtime: runtime, _data: data }
     }
+}
 
-    fn talk(&self, request: &[u8]) -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(if waits(request) { WAIT } else { PATIENCE }))?;
-        // The host may have answered and closed before all was sent.
-        let _ = stream.write_all(request);
-        if !is_whole(request) {
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-        }
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).map(|_| answer)
+fn talk(mut stream: TcpStream, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(if waits(request) { WAIT } else { PATIENCE }))?;
+    // The host may have answered and closed before all was sent.
+    let _ = stream.write_all(request);
+    if !is_whole(request) {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
     }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map(|_| answer)
 }
 
 /// A host on a free port, with the instances `s1` and `s2`.
@@ -113,7 +112,8 @@ impl Target for Http {
     }
 
     fn take(&mut self, input: &[u8]) -> Result<(), String> {
-        let answer = match self.talk(input) {
+        let stream = TcpStream::connect(self.address).map_err(|error| format!("the host is gone: {error}"))?;
+        let answer = match talk(stream, input) {
             Ok(answer) => answer,
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock) && !waits(input) => {
                 return Err("no answer".into());
