@@ -8,4 +8,5 @@ mod harness;
 mod history;
 mod http;
 mod modules;
+mod smith;
 mod texts;

@@ -69,13 +69,18 @@ impl Hostile {
             length = name.len(),
         );
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
-        let mut resolve = Resolve::default();
-        let package =
-            resolve.push_str("orchestration.wit", include_str!("../../wit/orchestration.wit")).expect("the contract");
-        let world = resolve.select_world(&[package], Some("orchestrator")).expect("its world");
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("the contract fits");
+        embed_contract(&mut module);
         module
     }
+}
+
+/// Has a core module say that it is of the contract.
+pub fn embed_contract(module: &mut Vec<u8>) {
+    let mut resolve = Resolve::default();
+    let package =
+        resolve.push_str("orchestration.wit", include_str!("../../wit/orchestration.wit")).expect("the contract");
+    let world = resolve.select_world(&[package], Some("orchestrator")).expect("its world");
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8, false).expect("the contract fits");
 }
 
 const HOST: &str = "fermata:orchestration/host@1.0.0";
@@ -116,7 +121,6 @@ const IMPORTS: &[(&str, &str)] = &[
     ("raise-event", "(param i32 i32 i32 i32 i32 i32)"),
     ("await-task", "(param i32 i32)"),
     ("task-any", "(param i32 i32) (result i32)"),
-    ("task-all", "(param i32 i32 i32)"),
     ("next-completed", "(result i32)"),
     ("task-result", "(param i32 i32)"),
     ("cancel-task", "(param i32) (result i32)"),
@@ -135,7 +139,6 @@ const WASI: &[(&str, &str)] = &[
     ("clock_time_get", "(param i32 i64 i32) (result i32)"),
     ("poll_oneoff", "(param i32 i32 i32 i32) (result i32)"),
     ("fd_write", "(param i32 i32 i32 i32) (result i32)"),
-    ("environ_sizes_get", "(param i32 i32) (result i32)"),
     ("path_open", "(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)"),
     ("proc_exit", "(param i32)"),
 ];

@@ -36,7 +36,7 @@ enum Command {
     },
     /// Runs the tests of a disk that fails, as long as these numbers say
     Faults(faults::Faults),
-    /// Builds every guest to target/guests/<package>.wasm
+    /// Builds every guest but those that are measured, in every language, to target/guests/<name>.wasm
     Guests,
     /// Installs the clients of Durable Functions that the tests drive a host with, where they are not installed yet
     Clients,
@@ -54,7 +54,8 @@ enum Command {
         /// How long each target is given
         #[arg(long, default_value_t = 600)]
         seconds: u64,
-        /// http, modules, history or texts; all where it is not said
+        /// All where it is not said
+        #[arg(value_parser = fuzz::TARGETS)]
         target: Option<String>,
     },
     /// Measures a release build; `cargo xtask bench --help` lists what and how. `cargo xtask bench micro` measures the pure pieces alone
