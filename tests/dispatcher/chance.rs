@@ -52,8 +52,8 @@ async fn a_new_owner_while_the_old_one_lives() {
 }
 
 async fn all(test: &str, runs: u64, plan: Plan) {
-    let given = std::env::var("FERMATA_SEED").ok().map(|seed| seed.parse().expect("FERMATA_SEED is a number"));
-    let seeds = given.map_or_else(|| (0..runs).map(|_| fastrand::u64(..)).collect(), |seed| vec![seed]);
+    let seeds =
+        tests::number("FERMATA_SEED").map_or_else(|| (0..runs).map(|_| fastrand::u64(..)).collect(), |seed| vec![seed]);
     for seed in seeds {
         println!("{plan:?}; again with: FERMATA_SEED={seed} cargo nextest run -p tests --test dispatcher {test}");
         run(seed, plan).await;

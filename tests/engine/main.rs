@@ -34,6 +34,7 @@ use std::sync::Arc;
 use fermata::engine::{Admitted, End, Engine, Guest, Module, Progress};
 use fermata::limits::GuestLimits;
 use fermata_replay::{Execution, ExecutionLimits, Message, MessageBody, Outcome, Payload, Start, Step, Timestamp};
+use tests::guest_bytes;
 
 /// An engine with a cache of its own, and a module in it.
 struct Bench {
@@ -41,15 +42,6 @@ struct Bench {
     module: Arc<Module>,
     component: Vec<u8>,
     _cache: tempfile::TempDir,
-}
-
-fn guest_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"))
-}
-
-fn guest_bytes(name: &str) -> Vec<u8> {
-    let path = guest_file(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
 }
 
 fn bench_of(guest: &str, limits: GuestLimits) -> Bench {

@@ -220,7 +220,7 @@ impl Client {
             (_, Told::Exists) => assert!(times("started") > 0, "{id} is said to exist, and is not durable"),
             (_, Told::NotNow) => {}
             (_, Told::Failed(error)) => {
-                expected(&error, fate);
+                expected(&error, fate, times("removed") > 0);
                 self.try_again(asked);
             }
             (_, told) => panic!("{id}: {what:?} is answered with {told:?}"),
@@ -338,7 +338,8 @@ pub fn check_view(view: &InstanceView) {
     assert_eq!(status, view.status, "{}: the status is the fold of the history", view.id);
 }
 
-fn expected(error: &StoreError, fate: &Fate) {
+/// `was_removed`: what was asked of was there, and went.
+fn expected(error: &StoreError, fate: &Fate, was_removed: bool) {
     let swarm = &fate.swarm;
     let changes = |way| swarm.changes > 0 && swarm.ways.contains(&way);
     let written = swarm.full > 0 || swarm.failed_writes > 0 || swarm.lost > 0;
@@ -346,8 +347,8 @@ fn expected(error: &StoreError, fate: &Fate) {
         StoreError::Full => swarm.full > 0,
         // One that was closed says this, too.
         StoreError::Io(_) => swarm.failed_writes > 0 || swarm.failed_reads > 0 || changes(Way::Close),
-        // The start that came just before failed, or what was asked for was purged.
-        StoreError::Missing => written || swarm.changes > 0 || swarm.wishes[6] > 0,
+        // The start that came just before failed, or it was purged meanwhile.
+        StoreError::Missing => written || swarm.changes > 0 || was_removed,
         StoreError::Fenced(_) => changes(Way::Takeover) || changes(Way::Close),
         StoreError::Poisoned(_) => swarm.lost > 0,
         _ => false,

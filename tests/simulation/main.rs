@@ -29,6 +29,7 @@ use fermata::engine::Engine;
 use fermata::limits::GuestLimits;
 use fermata::store::Module;
 use fermata_replay::Timestamp;
+use tests::number;
 
 use world::run;
 
@@ -87,7 +88,6 @@ fn a_seed_does_the_same_twice() {
 #[test]
 fn all_seeds_hold() {
     panic_everywhere();
-    let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} is a number")));
     if let Some(seed) = number("SEED") {
         run(seed);
         return;

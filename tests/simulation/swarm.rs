@@ -17,7 +17,7 @@ pub struct Swarm {
     pub ids: u32,
     /// Kinds of orchestrators that are started.
     pub orchestrators: Vec<usize>,
-    /// How often what is asked, in the order of [`super::clients::Kind`].
+    /// How often what is asked, in the order of [`super::clients::What`].
     pub wishes: Vec<u32>,
     /// One request in so many has a key, and is sent again when no answer comes.
     pub keyed: u32,

@@ -13,10 +13,7 @@ const AT_ONCE: usize = 40;
 
 #[tokio::test]
 async fn all_back_ends_answer_alike() {
-    let seed = match std::env::var("FERMATA_SEED") {
-        Ok(seed) => seed.parse().expect("FERMATA_SEED is a number"),
-        Err(_) => rand::random(),
-    };
+    let seed = tests::number("FERMATA_SEED").unwrap_or_else(rand::random);
     println!("again: FERMATA_SEED={seed} cargo test -p tests --test store_contract differential");
     let worlds: [World; 2] = every().await.try_into().ok().unwrap();
     let [model, tested] = &worlds;

@@ -18,18 +18,12 @@ fn scratch() -> TempDir {
 
 /// How much of a test to do: what the variable says, or as much as a run of all tests has time for.
 fn amount(variable: &str, usual: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(number) => number.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
-        Err(_) => usual,
-    }
+    tests::number(variable).unwrap_or(usual)
 }
 
 /// The seed of a test, which is told together with the way to have it again.
 fn seed(test: &str) -> u64 {
-    let seed = match std::env::var("FERMATA_SEED") {
-        Ok(seed) => seed.parse().expect("FERMATA_SEED is a number"),
-        Err(_) => rand::random(),
-    };
+    let seed = tests::number("FERMATA_SEED").unwrap_or_else(rand::random);
     println!("again: FERMATA_SEED={seed} cargo test -p tests --test store_contract {test}");
     seed
 }
