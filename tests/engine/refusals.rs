@@ -62,6 +62,25 @@ fn what_was_compiled_is_taken_from_the_cache() {
     assert_eq!(walk(cache.path()), files);
 }
 
+#[test]
+fn of_what_is_refused_no_code_is_kept() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(GuestLimits::default(), 4, cache.path()).unwrap();
+    let refused = |bytes: &[u8]| engine.admit(bytes).err();
+    assert!(matches!(refused(&wasm("(component)")), Some(BadModule::Export(_))));
+    assert!(matches!(refused(&of_nothing()), Some(BadModule::Empty)));
+    assert_eq!(walk(cache.path()), []);
+}
+
+/// A guest whose list of orchestrators ends before the first.
+fn of_nothing() -> Vec<u8> {
+    let mut module = tests::hostile::guests()[0].module();
+    let list = [16, 0, 0, 0, 1, 0, 0, 0];
+    let at = module.windows(list.len()).position(|bytes| bytes == list).expect("it lists one");
+    module[at + 4] = 0;
+    module
+}
+
 /// What lies in the cache is run: a file that is not as it was written is not taken.
 #[test]
 fn a_bit_that_was_flipped_in_the_cache_is_found() {

@@ -42,6 +42,12 @@ struct Manifest {
     activities: Vec<String>,
 }
 
+impl Manifest {
+    fn is_empty(&self) -> bool {
+        self.orchestrators.is_empty() && self.activities.is_empty()
+    }
+}
+
 /// An upload that was found good.
 pub struct Admitted {
     pub module: Arc<Module>,
@@ -99,15 +105,21 @@ impl BadModule {
 }
 
 impl Engine {
-    /// Checks an upload and compiles it; the cache on disk makes it cheap the second time.
+    /// Checks an upload and compiles it; the cache on disk makes it cheap the second time. Of what is refused nothing is kept.
     pub fn admit(self: &Arc<Self>, bytes: &[u8]) -> Result<Admitted, BadModule> {
         let component = self.compiler.encode(bytes)?;
         let digest = hex::encode(Sha256::digest(&component));
-        let module = self.compile(&digest, &component)?;
-        if module.manifest.orchestrators.is_empty() && module.manifest.activities.is_empty() {
-            return Err(BadModule::Empty);
+        let admitted = self.compile(&digest, &component).and_then(|module| match module.manifest.is_empty() {
+            true => Err(BadModule::Empty),
+            false => Ok(module),
+        });
+        match admitted {
+            Ok(module) => Ok(Admitted { module, component }),
+            Err(why) => {
+                self.forget(&digest);
+                Err(why)
+            }
         }
-        Ok(Admitted { module, component })
     }
 
     /// The compiled module of a component that was admitted before.
