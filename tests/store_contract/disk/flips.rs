@@ -1,5 +1,6 @@
 //! A bit that changes on the disk is found out, or makes no difference: it is never part of an answer.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,16 @@ struct Tally {
     harmless: u64,
 }
 
+impl Tally {
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Refused => self.refused += 1,
+            Outcome::PartlyRefused => self.partly_refused += 1,
+            Outcome::Harmless => self.harmless += 1,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_bit_that_changed_is_never_part_of_an_answer() {
     let seed = super::seed("a_bit_that_changed_is_never_part_of_an_answer");
@@ -39,9 +50,32 @@ async fn a_bit_that_changed_is_never_part_of_an_answer() {
         for _ in 0..FLIPS_EACH {
             let flip = Flip::any(&files, &mut random);
             match opened(&story, &files, flip).await {
-                Ok(Outcome::Refused) => tally.refused += 1,
-                Ok(Outcome::PartlyRefused) => tally.partly_refused += 1,
-                Ok(Outcome::Harmless) => tally.harmless += 1,
+                Ok(outcome) => tally.count(&outcome),
+                Err(why) => panic!("flip {done}, {flip:?} in {:?}: {why}", files[flip.file].0),
+            }
+            done += 1;
+        }
+    }
+    println!("{done} flips: {tally:?}");
+    assert!(tally.refused + tally.partly_refused > flips / 10, "{tally:?}");
+}
+
+/// What is closed in good order has an empty log, so this is about the database.
+#[tokio::test]
+async fn nor_is_one_that_changes_under_an_open_store() {
+    let seed = super::seed("nor_is_one_that_changes_under_an_open_store");
+    let flips = super::amount("FERMATA_FLIPS", FLIPS / 4);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut tally = Tally::default();
+    let mut done = 0;
+    while done < flips {
+        let longest_step = if random.random_bool(0.5) { 9_000 } else { 60 };
+        let story = Story::new(random.random(), ACTS, longest_step).await;
+        let files = left(&story).await;
+        for _ in 0..FLIPS_EACH {
+            let flip = Flip::any(&files, &mut random);
+            match under(&story, &files, flip).await {
+                Ok(outcome) => tally.count(&outcome),
                 Err(why) => panic!("flip {done}, {flip:?} in {:?}: {why}", files[flip.file].0),
             }
             done += 1;
@@ -87,8 +121,28 @@ enum Outcome {
 
 async fn opened(story: &Story, files: &Files, flip: Flip) -> Result<Outcome, String> {
     let dir = super::scratch();
-    flipped(files, flip, dir.path());
-    let store = match Embedded::open(dir.path()) {
+    write(files, Some(flip), dir.path());
+    reopened(story, dir.path()).await
+}
+
+/// The bit changes when the store is open, and has read next to nothing as yet.
+async fn under(story: &Story, files: &Files, flip: Flip) -> Result<Outcome, String> {
+    let dir = super::scratch();
+    write(files, None, dir.path());
+    let world = World::over("embedded", Arc::new(Embedded::open(dir.path()).unwrap())).await;
+    let file = std::fs::File::options().read(true).write(true).open(dir.path().join(&files[flip.file].0)).unwrap();
+    let at = (flip.bit / 8) as u64;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1 << (flip.bit % 8)], at).unwrap();
+    let open = seen(story, &world).await?;
+    drop(world);
+    let again = reopened(story, dir.path()).await?;
+    Ok(if let Outcome::Harmless = open { again } else { open })
+}
+
+async fn reopened(story: &Story, dir: &Path) -> Result<Outcome, String> {
+    let store = match Embedded::open(dir) {
         Ok(store) => store,
         Err(StoreError::Damaged(why)) => return Ok(named(why.is_empty())),
         // What SQLite can not make sense of at all, such as a first page that is none.
@@ -101,9 +155,12 @@ async fn opened(story: &Story, files: &Files, flip: Flip) -> Result<Outcome, Str
         Err(StoreError::Damaged(_)) => return Ok(Outcome::Refused),
         Err(other) => return Err(other.to_string()),
     };
-    let world = World::owning(Arc::new(store), leases);
+    seen(story, &World::owning(Arc::new(store), leases)).await
+}
+
+async fn seen(story: &Story, world: &World) -> Result<Outcome, String> {
     let mut outcome = Outcome::Harmless;
-    for (seen, expected) in story.seen(&world).await.into_iter().zip(story.end()) {
+    for (seen, expected) in story.seen(world).await.into_iter().zip(story.end()) {
         match (&seen, expected) {
             (Ok(seen), Ok(expected)) if seen == expected => {}
             (Err(StoreError::Damaged(_)), _) => outcome = Outcome::PartlyRefused,
@@ -121,10 +178,10 @@ fn named(is_nameless: bool) -> Outcome {
     Outcome::Refused
 }
 
-fn flipped(files: &Files, flip: Flip, dir: &Path) {
+fn write(files: &Files, flip: Option<Flip>, dir: &Path) {
     for (number, (name, bytes)) in files.iter().enumerate() {
         let mut bytes = bytes.clone();
-        if number == flip.file {
+        if let Some(flip) = flip.filter(|flip| flip.file == number) {
             bytes[flip.bit / 8] ^= 1 << (flip.bit % 8);
         }
         std::fs::write(dir.join(name), bytes).unwrap();

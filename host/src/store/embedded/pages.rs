@@ -3,7 +3,8 @@
 //! SQLite keeps the last [`RESERVED`] bytes of each page free for this, and takes its files through a table of functions, a VFS.
 //! Ours is the system's own, but for the reads and writes of a database. A page that is not what was written, or that lies at
 //! another's place, is an error to the statement that wanted it, `SQLITE_IOERR_DATA`; so rows, indexes and what links them are covered alike, and
-//! who asks for something else is not concerned. The write-ahead log has SQLite's own checksums, by frame.
+//! who asks for something else is not concerned. The write-ahead log has SQLite's own checksums, by frame, which are
+//! looked at when a store that was not closed is opened.
 
 // A VFS is a table of C functions that SQLite calls with pointers to memory it owns: there is no other way to be one.
 #![allow(unsafe_code)]
