@@ -150,6 +150,9 @@ impl Dispatcher {
         if self.queue.is_closed() {
             return Err(closed());
         }
+        if let Some(reason) = self.store.poisoned() {
+            return Err(StoreError::Poisoned(reason));
+        }
         match looks {
             ..QUICK_LOOKS => tokio::task::yield_now().await,
             _ => self.clock.pause(PAUSE).await,
