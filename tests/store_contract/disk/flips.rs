@@ -85,13 +85,47 @@ async fn nor_is_one_that_changes_under_an_open_store() {
     assert!(tally.refused + tally.partly_refused > flips / 10, "{tally:?}");
 }
 
+/// What has been written since the store was opened is in its log. Of pages that it still has in memory nobody notices anything.
+#[tokio::test]
+async fn nor_is_one_in_the_log_of_an_open_store() {
+    let seed = super::seed("nor_is_one_in_the_log_of_an_open_store");
+    let flips = super::amount("FERMATA_FLIPS", FLIPS) / 20;
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut tally = Tally::default();
+    for done in 0..flips {
+        let story = Story::new(random.random(), ACTS, 60).await;
+        let dir = super::scratch();
+        let world = performed(&story, dir.path()).await;
+        let log = std::fs::File::options().read(true).write(true).open(dir.path().join("fermata.db-wal")).unwrap();
+        let bit = random.random_range(0..log.metadata().unwrap().len() * 8);
+        change(&log, bit);
+        match seen(&story, &world).await {
+            Ok(outcome) => tally.count(&outcome),
+            Err(why) => panic!("flip {done}, of bit {bit} of the log: {why}"),
+        }
+    }
+    println!("{flips} flips: {tally:?}");
+    assert!(tally.partly_refused > flips / 50, "{tally:?}");
+}
+
+/// A store that has performed the story, and is open.
+async fn performed(story: &Story, dir: &Path) -> World {
+    let world = World::over("embedded", Arc::new(Embedded::open(dir).unwrap())).await;
+    let nobody: Tell = Arc::new(|_| {});
+    assert_eq!(story.perform(&world, 0..story.len(), 8, nobody).await, (story.len(), None));
+    world
+}
+
+fn change(file: &std::fs::File, bit: u64) {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, bit / 8).unwrap();
+    file.write_all_at(&[byte[0] ^ 1 << (bit % 8)], bit / 8).unwrap();
+}
+
 /// The files of a store that was closed.
 async fn left(story: &Story) -> Files {
     let dir = super::scratch();
-    let world = World::over("embedded", Arc::new(Embedded::open(dir.path()).unwrap())).await;
-    let nobody: Tell = Arc::new(|_| {});
-    assert_eq!(story.perform(&world, 0..story.len(), 8, nobody).await, (story.len(), None));
-    drop(world);
+    drop(performed(story, dir.path()).await);
     let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     files.map(|path| (path.file_name().unwrap().into(), std::fs::read(&path).unwrap())).collect()
 }
@@ -131,10 +165,7 @@ async fn under(story: &Story, files: &Files, flip: Flip) -> Result<Outcome, Stri
     write(files, None, dir.path());
     let world = World::over("embedded", Arc::new(Embedded::open(dir.path()).unwrap())).await;
     let file = std::fs::File::options().read(true).write(true).open(dir.path().join(&files[flip.file].0)).unwrap();
-    let at = (flip.bit / 8) as u64;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 1 << (flip.bit % 8)], at).unwrap();
+    change(&file, flip.bit as u64);
     let open = seen(story, &world).await?;
     drop(world);
     let again = reopened(story, dir.path()).await?;

@@ -7,7 +7,7 @@
 //! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
 //! - [`copy`]: a file read beside its host, for a copy or to be checked; [`check`]: whether its rows fit each other
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
-//! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`]: whether it still is what was written;
+//! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`], [`frames`]: whether it still is what was written;
 //!   [`health`]: which errors mean what
 
 mod apply;
@@ -16,6 +16,7 @@ mod check;
 mod checkpoint;
 pub mod copy;
 mod format;
+mod frames;
 mod health;
 mod listing;
 mod lock;

@@ -1,10 +1,9 @@
 //! Every page of the database file ends in a checksum, which is made when the page is written and looked at whenever it is read.
 //!
 //! SQLite keeps the last [`RESERVED`] bytes of each page free for this, and takes its files through a table of functions, a VFS.
-//! Ours is the system's own, but for the reads and writes of a database. A page that is not what was written, or that lies at
+//! Ours is the system's own, but for the reads and writes of a database and its log. A page that is not what was written, or that lies at
 //! another's place, is an error to the statement that wanted it, `SQLITE_IOERR_DATA`; so rows, indexes and what links them are covered alike, and
-//! who asks for something else is not concerned. The write-ahead log has SQLite's own checksums, by frame, which are
-//! looked at when a store that was not closed is opened.
+//! who asks for something else is not concerned. The log has checksums of SQLite's own: see [`frames`](super::frames).
 
 // A VFS is a table of C functions that SQLite calls with pointers to memory it owns: there is no other way to be one.
 #![allow(unsafe_code)]
@@ -13,6 +12,8 @@ use std::ffi::{CStr, c_int, c_void};
 use std::sync::OnceLock;
 
 use rusqlite::{Connection, ffi};
+
+use super::frames::Log;
 
 /// How many bytes at the end of each page are the checksum's.
 pub(super) const RESERVED: u8 = 4;
@@ -52,21 +53,28 @@ fn succeeded(code: c_int) -> rusqlite::Result<()> {
     }
 }
 
-/// An open database: ours, and right behind it in the same memory the system's own.
+/// An open database or log: ours, and right behind it in the same memory the system's own.
 #[repr(C, align(8))]
 struct File {
     base: ffi::sqlite3_file,
-    /// Whether pages have checksums, as the first page says. Until it does they have: of a new file others may be written before it.
-    checked: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Database {
+        /// Whether pages have checksums, as the first page says. Until it does they have: of a new file others may be written before it.
+        checked: bool,
+    },
+    Log(Log),
 }
 
 type Code = c_int;
 type Raw = *mut ffi::sqlite3_file;
 
-/// The system's own part of an open database.
+/// The system's own part of an open file.
 ///
 /// # Safety
-/// `file` is what SQLite was given by [`open`] as a database, for it hands us no other.
+/// `file` is what SQLite was given by [`open`] as a [`File`], for it hands us no other.
 unsafe fn inner(file: Raw) -> Raw {
     // SAFETY: `szOsFile` of our VFS made room for both.
     unsafe { file.cast::<File>().add(1).cast() }
@@ -98,7 +106,6 @@ macro_rules! passed_on {
 passed_on! {
     close as xClose();
     truncate as xTruncate(size: i64);
-    sync as xSync(flags: c_int);
     file_size as xFileSize(size: *mut i64);
     lock as xLock(level: c_int);
     unlock as xUnlock(level: c_int);
@@ -119,30 +126,49 @@ unsafe extern "C" fn device_characteristics(file: Raw) -> c_int {
     pass!(file, xDeviceCharacteristics, 0) & !ffi::SQLITE_IOCAP_SUBPAGE_READ
 }
 
+unsafe extern "C" fn sync(file: Raw, flags: c_int) -> Code {
+    // SAFETY: `file` is a `File`, and used by one thread at a time.
+    if let Kind::Log(log) = unsafe { &mut (*file.cast::<File>()).kind } {
+        log.synced();
+    }
+    pass!(file, xSync, ffi::SQLITE_IOERR, flags)
+}
+
 unsafe extern "C" fn read(file: Raw, buffer: *mut c_void, amount: c_int, offset: i64) -> Code {
     let code = pass!(file, xRead, ffi::SQLITE_IOERR, buffer, amount, offset);
     if code != ffi::SQLITE_OK {
         return code;
     }
     // SAFETY: SQLite's buffer holds `amount` bytes, which have just been read; `file` is a `File`, and used by one thread at a time.
-    let (bytes, file) =
-        unsafe { (std::slice::from_raw_parts(buffer.cast::<u8>(), amount as usize), &mut *file.cast::<File>()) };
-    file.notice(bytes, offset);
-    match file.page(bytes, offset) {
-        Some((number, page, sum)) if checksum(number, page) != sum => {
-            tracing::error!(page = number, "a page of the database is not what was written: its checksum differs");
-            ffi::SQLITE_IOERR_DATA
+    let (bytes, kind) =
+        unsafe { (std::slice::from_raw_parts(buffer.cast::<u8>(), amount as usize), &mut (*file.cast::<File>()).kind) };
+    kind.notice(bytes, offset);
+    let is_damaged = match kind {
+        Kind::Database { .. } => {
+            kind.page(bytes, offset).is_some_and(|(number, page, sum)| checksum(number, page) != sum)
         }
-        _ => ffi::SQLITE_OK,
+        Kind::Log(log) => log.is_damaged(bytes, offset, |more, at| {
+            let code = pass!(file, xRead, ffi::SQLITE_IOERR, more.as_mut_ptr().cast(), more.len() as c_int, at);
+            code == ffi::SQLITE_OK
+        }),
+    };
+    if is_damaged {
+        let place = if let Kind::Log(_) = kind { "its log" } else { "it" };
+        tracing::error!(offset, "a page of the database is not what was written: its checksum in {place} differs");
+        return ffi::SQLITE_IOERR_DATA;
     }
+    ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn write(file: Raw, buffer: *const c_void, amount: c_int, offset: i64) -> Code {
     // SAFETY: as in `read`; SQLite's buffer holds what is to be written.
-    let (bytes, state) =
-        unsafe { (std::slice::from_raw_parts(buffer.cast::<u8>(), amount as usize), &mut *file.cast::<File>()) };
-    state.notice(bytes, offset);
-    let Some((number, page, _)) = state.page(bytes, offset) else {
+    let (bytes, kind) =
+        unsafe { (std::slice::from_raw_parts(buffer.cast::<u8>(), amount as usize), &mut (*file.cast::<File>()).kind) };
+    kind.notice(bytes, offset);
+    if let Kind::Log(log) = kind {
+        log.wrote(bytes.len(), offset);
+    }
+    let Some((number, page, _)) = kind.page(bytes, offset) else {
         return pass!(file, xWrite, ffi::SQLITE_IOERR, buffer, amount, offset);
     };
     // A copy: the page may be somebody else's in the cache.
@@ -150,18 +176,22 @@ unsafe extern "C" fn write(file: Raw, buffer: *const c_void, amount: c_int, offs
     pass!(file, xWrite, ffi::SQLITE_IOERR, whole.as_ptr().cast(), amount, offset)
 }
 
-impl File {
+impl Kind {
     fn notice(&mut self, bytes: &[u8], offset: i64) {
-        if offset == 0 && bytes.starts_with(b"SQLite format 3\0") {
-            self.checked = bytes.get(20) == Some(&RESERVED);
+        if let Kind::Database { checked } = self
+            && offset == 0
+            && bytes.starts_with(b"SQLite format 3\0")
+        {
+            *checked = bytes.get(20) == Some(&RESERVED);
         }
     }
 
-    /// The number of a page, what is in it, and its checksum; none where there is none, or where this is no page.
+    /// The number of a database's page, what is in it, and its checksum; none where there is none, or where this is no page.
     fn page<'b>(&self, bytes: &'b [u8], offset: i64) -> Option<(u32, &'b [u8], [u8; 4])> {
         let size = bytes.len();
         let is_page = size >= 512 && size.is_power_of_two() && offset % size as i64 == 0;
-        let (page, sum) = bytes.split_last_chunk().filter(|_| self.checked && is_page)?;
+        let is_checked = matches!(self, Kind::Database { checked: true });
+        let (page, sum) = bytes.split_last_chunk().filter(|_| is_checked && is_page)?;
         Some((u32::try_from(offset / size as i64).ok()?, page, *sum))
     }
 }
@@ -196,7 +226,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// Opens a database as a [`File`], and anything else as the system does.
+/// Opens a database and its log as a [`File`], and anything else as the system does.
 unsafe extern "C" fn open(
     _: *mut ffi::sqlite3_vfs,
     name: ffi::sqlite3_filename,
@@ -209,10 +239,12 @@ unsafe extern "C" fn open(
     // parts. SQLite looks at the table of what failed to open, too: it is cleared first.
     unsafe {
         let Some(open) = system.as_ref().and_then(|system| system.xOpen) else { return ffi::SQLITE_CANTOPEN };
-        if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
-            return open(system, name, file, flags, flags_out);
-        }
-        file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: std::ptr::null() }, checked: true });
+        let kind = match flags & (ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_WAL) {
+            ffi::SQLITE_OPEN_MAIN_DB => Kind::Database { checked: true },
+            ffi::SQLITE_OPEN_WAL => Kind::Log(Log::default()),
+            _ => return open(system, name, file, flags, flags_out),
+        };
+        file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: std::ptr::null() }, kind });
         let code = open(system, name, inner(file), flags, flags_out);
         if !(*inner(file)).pMethods.is_null() {
             (*file).pMethods = &METHODS;
