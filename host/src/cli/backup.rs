@@ -36,8 +36,6 @@ Examples:
   fermata serve --data /var/lib/fermata";
 
 /// Makes a data directory of a backup, for a host to be started with. The backup stays as it is.
-///
-/// Only whoever runs this can read the directory (0700): where the host is another user, give it to that one.
 #[derive(Args)]
 #[command(after_help = RESTORE_EXAMPLES)]
 pub struct Restore {
