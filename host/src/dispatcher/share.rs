@@ -74,13 +74,18 @@ impl Shares {
 
     /// How long an instance has to wait for its next turn, because this orchestrator has written much at once and others are at work.
     pub fn pause(&self, share: &Arc<Share>, now: Timestamp) -> Option<Duration> {
-        share.active.store(now.0, Ordering::Relaxed);
-        let pause = lock(&share.bulk).pause(Instant::now(), self.limits.bulk_writes)?;
-        let is_at_work = |other: &Arc<Share>| {
-            let active = other.active.load(Ordering::Relaxed);
-            !Arc::ptr_eq(share, other) && active >= now.0 - ACTIVE
-        };
-        lock(&self.of).values().any(is_at_work).then_some(pause.min(LONGEST_PAUSE))
+        let owed = lock(&share.bulk).pause(Instant::now(), self.limits.bulk_writes);
+        let pause = owed.filter(|_| self.others_are_at_work(share, now)).map(|pause| pause.min(LONGEST_PAUSE));
+        if pause.is_none() {
+            // Who waits is not at work: two that have written much do not wait for each other.
+            share.active.store(now.0, Ordering::Relaxed);
+        }
+        pause
+    }
+
+    fn others_are_at_work(&self, share: &Arc<Share>, now: Timestamp) -> bool {
+        let is_at_work = |other: &Arc<Share>| other.active.load(Ordering::Relaxed) >= now.0.saturating_sub(ACTIVE);
+        lock(&self.of).values().any(|other| !Arc::ptr_eq(share, other) && is_at_work(other))
     }
 
     /// Unread messages of all that wait in memory, bytes.
@@ -248,6 +253,12 @@ mod tests {
         assert_eq!(shares.pause(&bulky, now), Some(LONGEST_PAUSE));
         let later = Timestamp(now.0 + ACTIVE + 1);
         assert_eq!(shares.pause(&bulky, later), None, "nobody else is at work");
+        other.wrote(20_000);
+        assert_eq!(shares.pause(&other, later), Some(LONGEST_PAUSE));
+        let long_after = Timestamp(later.0 + ACTIVE + 1);
+        assert_eq!([&other, &bulky].map(|share| shares.pause(share, long_after)), [None, Some(LONGEST_PAUSE)]);
+        let idle = Timestamp(long_after.0 + ACTIVE + 1);
+        assert_eq!(shares.pause(&bulky, idle), None, "who waits does not hold another up");
     }
 
     #[test]
