@@ -14,8 +14,9 @@ use crate::store::{
     Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
 };
 
-/// So many bytes take the writer about as long as a row of its own.
+/// So many bytes, or decisions, take about as long to be written as a row of its own.
 const ROW_BYTES: usize = 2_048;
+const ROW_DECISIONS: usize = 4;
 
 impl Dispatcher {
     /// Submits a turn that no guest ran; what it lets loose starts when it is durable. False where the slot is not to be trusted.
@@ -71,6 +72,7 @@ impl Dispatcher {
         let shown = shown.map(|shown| Arc::new(shown.after(slot, &inner, &turn, updated(&turn, now))));
         let after = After { taken, shown, ..After::new(slot, &inner, &turn, &outgoing, log) };
         let generation = follow(&mut inner, &mut turn);
+        let decisions: usize = turn.steps.iter().map(|step| step.decisions.len()).sum();
         let record = record(turn, steps, outgoing, generation, inner.version, now);
         inner.version += 1;
         inner.abandoned = 0;
@@ -85,7 +87,7 @@ impl Dispatcher {
         }
         let rows = record.activities.len() + record.outgoing.len();
         let change = Change::Turn(record);
-        slot.share.wrote(rows + change.bytes() / ROW_BYTES);
+        slot.share.wrote(rows + decisions / ROW_DECISIONS + change.bytes() / ROW_BYTES);
         let (dispatcher, of) = (self.clone(), slot.clone());
         self.submit(slot, &mut inner, change, move |outcome| {
             if outcome.is_ok() {
