@@ -75,10 +75,11 @@ mod tests {
         for line in ["[limits.guest.execution]", "fuel_per_step = 5000000000", "stalled_pause = \"15m\""] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        let granted = "[outbound]\nnetworks = ['10.20.0.0/16']\n[limits.http]\nkey_rate = { per_second = 0.5, burst = 3 }\n[modules.Ship]\n\
+        let granted = "[outbound]\nnetworks = ['10.20.0.0/16']\n[limits.http]\nkey_rate = { per_second = 0.5, burst = 3 }\naddress_rate = 'unbounded'\n[modules.Ship]\n\
                        outbound = ['a.example:443', '[2001:db8::1]:80', '2001:db8::1', '10.1.0.0/16:5432', '2001:db8::/32:1', 'public']\n\
                        environment = { A = 'b' }\ninherit = ['C']\ndirectories = [{ host = '/a', guest = '/b' }]";
         let config = Config::parse(granted).unwrap();
+        assert_eq!((config.limits.http.address_rate, config.limits.http.wrong_keys.burst), (None, 10));
         assert_eq!(Config::parse(&config.to_toml().unwrap()).unwrap(), config);
     }
 
@@ -111,6 +112,7 @@ mod tests {
             ("[limits.http]\nkey_rate = { per_second = 0, burst = 1 }", "at least 0.000001"),
             ("[limits.http]\nkey_rate = { per_second = 1e-300, burst = 1 }", "at least 0.000001"),
             ("[limits.http]\nkey_rate = { per_second = inf, burst = 1 }", "at least 0.000001"),
+            ("[limits.http]\naddress_rate = 'none'", "expected \"unbounded\" or a rate"),
             ("[limits.http]\nuncounted = ['10.0.0.0/33']", "uncounted"),
             ("[outbound]\nnetworks = ['here']", "networks"),
             ("[modules.Ship]\nnetwork = true", "unknown field `network`"),

@@ -139,6 +139,9 @@ pub struct HostLimits {
     /// How long a stalled instance is left alone between two tries.
     #[serde(with = "duration")]
     pub stalled_pause: Duration,
+    /// How long a request with an `Idempotency-Key` is remembered. Of a million and more the oldest are forgotten sooner.
+    #[serde(with = "duration")]
+    pub idempotency_time: Duration,
 }
 
 impl Default for HostLimits {
@@ -155,6 +158,7 @@ impl Default for HostLimits {
             interrupted_guests: 128,
             attempts_before_stalled: 5,
             stalled_pause: Duration::from_secs(15 * 60),
+            idempotency_time: Duration::from_secs(24 * 3_600),
         }
     }
 }
@@ -223,6 +227,40 @@ impl Rate {
     }
 }
 
+/// A rate, or the word that there is none.
+mod unbounded {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Rate;
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(
+        untagged,
+        expecting = "expected \"unbounded\" or a rate, { per_second = …, burst = … }, of at least 0.000001 per second"
+    )]
+    enum Setting {
+        Rate(Rate),
+        Unbounded(Word),
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Unbounded,
+    }
+
+    pub fn serialize<S: Serializer>(rate: &Option<Rate>, to: S) -> Result<S::Ok, S::Error> {
+        rate.map_or(Setting::Unbounded(Word::Unbounded), Setting::Rate).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
+        Ok(match Setting::deserialize(from)? {
+            Setting::Rate(rate) => Some(rate),
+            Setting::Unbounded(Word::Unbounded) => None,
+        })
+    }
+}
+
 /// A number that a length of time can be made of.
 fn pace<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let number = f64::deserialize(from)?;
@@ -244,8 +282,10 @@ pub struct HttpLimits {
     /// either; of these the client is who they say that it is.
     pub uncounted: Vec<IpNet>,
     /// Requests with one key, where the key has no rate of its own; none: as many as there are.
+    #[serde(with = "unbounded")]
     pub key_rate: Option<Rate>,
-    /// Requests of one client for which no key was needed, or without one.
+    /// Requests of one client for which no key was needed, or without one; none: as many as there are.
+    #[serde(with = "unbounded")]
     pub address_rate: Option<Rate>,
     /// Keys that are none of the host's, from one client. Where there are more, no key of this client is looked at.
     pub wrong_keys: Rate,

@@ -3,6 +3,7 @@
 
 mod chance;
 mod clock;
+mod damage;
 mod exact;
 mod generations;
 mod operations;

@@ -130,4 +130,10 @@ fn a_bit_that_changed_parks_its_instance_alone() {
     let why = tests::until("it is parked", || parked(&host, "spoilt").as_str().map(str::to_owned));
     assert!(why.contains("damaged") && why.contains("checksum"), "{why}");
     assert!(host.log().contains("a page of the database is not what was written"), "{}", host.log());
+
+    // What it was sent waits, and is in nobody's way.
+    host.raise("spoilt", "item", "4");
+    let (_, settings) = host.take().terminate();
+    host.host = Some(settings.start());
+    assert_eq!((parked(&host, "spoilt").as_str(), host.output("whole")[2].as_u64()), (Some(&*why), Some(3)));
 }

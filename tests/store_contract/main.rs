@@ -20,6 +20,7 @@ mod opening;
 mod outbox;
 mod removal;
 mod requests;
+mod salvage;
 mod snapshots;
 mod space;
 mod timers;

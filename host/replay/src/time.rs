@@ -1,4 +1,5 @@
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,13 @@ impl Span {
     /// The length that the guest contract gives in milliseconds; none where that is negative, or no number.
     pub fn from_millis_f64(millis: f64) -> Option<Self> {
         (millis >= 0.0).then(|| Span((millis * 1_000.0).round() as u64))
+    }
+}
+
+/// One that is too long ends at the border of the range.
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Span {
+        Span(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
     }
 }
 

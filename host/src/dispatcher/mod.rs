@@ -9,6 +9,7 @@
 //! - [`residency`]: which blocked guests stay in memory
 //! - [`activities`]: outside work, at least once
 //! - [`control`]: what an operator asks of an instance; [`migrate`]: the move to another module; [`retention`]: what has ended goes
+//! - [`quarantine`]: what a damaged page costs
 //! - [`options`]: how it is set up; [`registry`]: which module is active for which name; [`loading`]: modules on their way into memory
 //! - [`figures`]: how much there is of everything
 //! - [`simulator`]: all of it without threads and without chance
@@ -28,6 +29,7 @@ mod migrate;
 mod once;
 mod options;
 mod outbox;
+mod quarantine;
 mod registry;
 mod residency;
 mod retention;
@@ -71,6 +73,7 @@ use ids::Ids;
 use loading::Loading;
 use once::UnderWay;
 use outbox::Outbox;
+use quarantine::damage;
 use registry::Registry;
 use residency::Residents;
 use run_queue::RunQueue;
@@ -290,13 +293,16 @@ impl Dispatcher {
     /// Goes on with what a former owner left: unread messages, messages that were sent, and open activities.
     async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
         // All is read before anything runs: activities that are started now must not be found here and run twice.
-        let (unread, activities) = (self.store.unread().await?, self.store.open_activities().await?);
-        let sent = self.store.outbox().await?;
+        let undone = self.store.undone().await?;
+        self.quarantine(&undone).await?;
         // Before any instance goes on: one that called the next attempt, or another activity in the same place, must not lose it to this.
-        activities.into_iter().for_each(|activity| self.perform(activity));
-        self.send(sent);
-        for instance in unread {
-            self.rouse(&instance.id).await?;
+        undone.activities.into_iter().for_each(|activity| self.perform(activity));
+        self.send(undone.outbox);
+        for instance in undone.unread {
+            match self.rouse(&instance.id).await {
+                Err(damaged @ StoreError::Damaged(_)) => self.go_on_later(instance.id.into(), damaged),
+                done => done?,
+            }
         }
         Ok(())
     }
@@ -325,9 +331,13 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Whether a message waits in the store that even a parked instance reads.
+    /// Whether a message waits in the store that even a parked instance reads. One that is damaged reads nothing.
     async fn is_called_back(&self, key: store::InstanceKey) -> Result<bool, StoreError> {
-        let unread = self.store.load(key).await?.map(|loaded| loaded.unread).unwrap_or_default();
+        let loaded = match self.store.load(key).await {
+            Err(StoreError::Damaged(_)) => None,
+            loaded => loaded?,
+        };
+        let unread = loaded.map(|loaded| loaded.unread).unwrap_or_default();
         let body = |message: &store::StoredMessage| serde_json::from_str::<MessageBody>(&message.body).ok();
         Ok(unread.iter().filter_map(body).any(|body| slot::calls_back(&body)))
     }
@@ -421,7 +431,12 @@ impl Dispatcher {
         let (idle, _dropped) = {
             let mut inner = slot.lock();
             inner.write_ended(is_turn);
-            let dropped = error.map(|error| self.distrust(slot, &mut inner, error));
+            let error = error.map(|error| match error {
+                // The page is one that all who are sent something write to; a turn that can not be written is its instance's loss.
+                StoreError::Damaged(what) if !is_turn => StoreError::Io(what.as_str().into()),
+                other => other.clone(),
+            });
+            let dropped = error.map(|error| self.distrust(slot, &mut inner, &error));
             // A turn that was not durable may have kept the instance from being loaded.
             if inner.has_work() {
                 self.schedule(slot, &mut inner);
@@ -473,14 +488,18 @@ impl Dispatcher {
         }
     }
 
-    /// Takes an instance up again, from what is stored, some time after an error.
+    /// Takes an instance up again, from what is stored, some time after an error; one that is damaged is parked.
     fn go_on_later(self: &Arc<Self>, id: Arc<str>, mut error: StoreError) {
         let dispatcher = self.clone();
         self.runtime.spawn(async move {
             let mut delay = FIRST_RETRY;
             while !matches!(error, StoreError::Poisoned(_) | StoreError::Fenced(_)) {
                 dispatcher.clock.pause(delay).await;
-                let Err(again) = dispatcher.rouse(&id).await else { return };
+                let done = match &error {
+                    StoreError::Damaged(what) => dispatcher.park_by_id(&id, damage(what)).await,
+                    _ => dispatcher.rouse(&id).await,
+                };
+                let Err(again) = done else { return };
                 tracing::warn!(instance = &*id, "the instance can not go on: {again}");
                 (error, delay) = (again, (2 * delay).min(LAST_RETRY));
             }

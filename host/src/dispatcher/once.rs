@@ -11,14 +11,11 @@ use super::admission::{Terms, check_id, closed};
 use super::{Dispatcher, RaiseError, Raised, StartError, Started, lock};
 use crate::store::{InstanceKey, Once, StoreError};
 
-/// How long a request is remembered.
-const REMEMBERED: Span = Span(24 * 3_600 * 1_000_000);
-
 /// What tells one request from all others to the same instance id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     pub key: String,
-    /// Until when it is remembered; none: for a day.
+    /// Until when it is remembered; none: for as long as the limits say.
     pub until: Option<Timestamp>,
 }
 
@@ -136,7 +133,7 @@ impl Dispatcher {
             Some(remembered) if remembered.request == hash => Ok(Effect::Before(remembered.seq)),
             Some(_) => Err(Reused.into()),
             None => {
-                let until = request.until.unwrap_or(now + REMEMBERED);
+                let until = request.until.unwrap_or_else(|| now + Span::from(self.limits.idempotency_time));
                 work(Once { key: request.key.clone(), request: hash, until }).await.map(Effect::Now)
             }
         }

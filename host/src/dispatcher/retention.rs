@@ -59,6 +59,9 @@ impl Dispatcher {
             match self.purge(&ended.id, false).await {
                 Ok(()) => removed += 1,
                 Err(PurgeError::NotFound(_) | PurgeError::NotEnded { .. }) => {}
+                Err(PurgeError::Store(damaged @ StoreError::Damaged(_))) => {
+                    tracing::warn!(instance = ended.id, "what has ended can not be removed: {damaged}");
+                }
                 Err(PurgeError::Store(error)) => return Err(error),
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fermata_replay::{End as Ending, Execution, Message, MessageBody, State, Step, Timestamp, Turn, rewind};
 
 use super::Dispatcher;
+use super::quarantine::damage;
 use super::run_queue::Place;
 use super::slot::{Body, Running, Slot};
 use crate::engine::{End, Guest, Progress};
@@ -340,7 +341,7 @@ impl Dispatcher {
         let read = self.runtime.block_on(read);
         self.meanwhile();
         read.map_err(|error| match error {
-            StoreError::Damaged(what) => Lifeless::Park(format!("what is stored of it is damaged: {what}")),
+            StoreError::Damaged(what) => Lifeless::Park(damage(what)),
             other => Lifeless::Later(other.to_string()),
         })
     }
@@ -402,7 +403,7 @@ impl Dispatcher {
     }
 
     /// Stops an instance until somebody does something about it; history and inbox stay as they are.
-    fn park(self: &Arc<Self>, slot: &Arc<Slot>, reason: String) {
+    pub(super) fn park(self: &Arc<Self>, slot: &Arc<Slot>, reason: String) {
         tracing::error!(instance = &*slot.id, "the instance is parked: {reason}");
         let mut inner = slot.lock();
         inner.scheduled = false;
@@ -485,14 +486,13 @@ fn migrates(message: &Message) -> bool {
 
 /// History and unread messages, in the order in which they are read.
 pub(super) fn decode(loaded: Loaded) -> Result<(Vec<Step>, Vec<Message>), String> {
-    let damaged = |error: serde_json::Error| format!("what is stored of it is damaged: {error}");
     let mut history = Vec::new();
     for chunk in &loaded.history {
-        history.extend(serde_json::from_str::<Vec<Step>>(chunk).map_err(damaged)?);
+        history.extend(serde_json::from_str::<Vec<Step>>(chunk).map_err(damage)?);
     }
     let mut messages = Vec::with_capacity(loaded.unread.len());
     for stored in loaded.unread {
-        let body = serde_json::from_str(&stored.body).map_err(damaged)?;
+        let body = serde_json::from_str(&stored.body).map_err(damage)?;
         messages.push(Message { seq: stored.seq, at: stored.at, body });
     }
     // A generation begins with its start. That has the place of what the one before ended with, and a deadline, or what goes before

@@ -86,20 +86,33 @@ pub trait Store: Send + Sync + 'static {
     /// through exactly once, as long as none begins or ceases to fit meanwhile.
     fn list(&self, filter: Filter) -> StoreFuture<'_, Page>;
 
-    /// Instances with unread messages; read once when partitions were acquired.
+    /// What the owner before left undone; read once when partitions were acquired. Where some of it is damaged, all that is not.
+    fn undone(&self) -> StoreFuture<'_, Undone> {
+        Box::pin(async move {
+            let (unread, activities) = (self.unread().await?, self.open_activities().await?);
+            Ok(Undone { unread, activities, outbox: self.outbox().await?, harm: None })
+        })
+    }
+
+    /// Has activities and messages that are damaged no longer stand beside those that are not. After that nobody can tell that they are missing.
+    fn mend(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Instances with unread messages.
     fn unread(&self) -> StoreFuture<'_, Vec<UnreadInstance>>;
 
-    /// Activities that were started and have not settled; read once when partitions were acquired.
+    /// Activities that were started and have not settled.
     fn open_activities(&self) -> StoreFuture<'_, Vec<Activity>>;
 
-    /// Messages that were sent and not delivered, in the order of their sequence; read once when partitions were acquired.
+    /// Messages that were sent and not delivered, in the order of their sequence.
     fn outbox(&self) -> StoreFuture<'_, Vec<Sent>>;
 
     /// Instances that are not parked by the time at which they must run next, the earliest first: those after this place (exclusive, by
-    /// time, then key), at most `limit`.
+    /// time, then key), at most `limit`. Those whose row is damaged are left out.
     fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>>;
 
-    /// Finished instances, those that ended first in front, at most `limit`.
+    /// Finished instances, those that ended first in front, at most `limit`. Those whose row is damaged are left out.
     fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>>;
 
     /// How many instances have ended and are kept.
@@ -385,6 +398,30 @@ pub struct Loaded {
 pub struct UnreadInstance {
     pub key: InstanceKey,
     pub id: String,
+}
+
+/// What the owner before left undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undone {
+    /// Instances with unread messages.
+    pub unread: Vec<UnreadInstance>,
+    /// Activities that were started and have not settled.
+    pub activities: Vec<Activity>,
+    /// Messages that were sent and not delivered, in the order of their sequence.
+    pub outbox: Vec<Sent>,
+    /// None where all of it could be read.
+    pub harm: Option<Harm>,
+}
+
+/// Some of what was left undone is damaged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Harm {
+    /// Activities are missing, of nobody knows which instances.
+    pub activities: bool,
+    /// Messages are missing.
+    pub outbox: bool,
+    /// Instances that have not ended, parked or not: any of them may wait for what is missing.
+    pub unended: Vec<InstanceKey>,
 }
 
 /// An instance that must run at a time.

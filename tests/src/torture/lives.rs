@@ -33,6 +33,8 @@ pub struct Load {
 pub struct Lives {
     /// None when it is kept.
     data: Option<tempfile::TempDir>,
+    /// Of every life; none: each draws it anew.
+    pub residency: Option<&'static str>,
     settings: Settings,
     pub random: fastrand::Rng,
     pub ledger: Ledger,
@@ -63,20 +65,31 @@ impl Display for Lived {
     }
 }
 
+/// How many guests stay in memory.
+pub fn draw_residency(random: &mut fastrand::Rng) -> &'static str {
+    random.choice(["always", "never", "3"]).expect("there are some")
+}
+
 /// The time that the host has for what is under way when it is told to stop.
 const STOP: Duration = Duration::from_secs(10);
 
 impl Lives {
-    /// `again`: the command that does the same again. With `arguments`, instances that have ended may go.
-    pub fn new(again: String, seed: u64, load: Load, arguments: &[&str]) -> Lives {
+    /// `again`: the command that does the same again. What `forgets` says is how long the host keeps instances that have ended, and requests
+    /// that it is to do once; none: longer than anybody looks.
+    pub fn new(again: String, seed: u64, load: Load, forgets: Option<Duration>) -> Lives {
         let data = tempfile::tempdir().expect("a temporary folder");
         let effects = Effects::serve();
         let settings = Settings::new(data.path()).modules(&["test-guest-a"]).environment("FERMATA_LOG", "warn");
         let settings = settings.argument("--activity").argument(&effects.service());
-        let settings = arguments.iter().fold(settings, |settings, argument| settings.argument(argument));
-        let random = fastrand::Rng::with_seed(seed);
-        let ledger = Ledger::new(arguments.is_empty());
-        Lives { data: Some(data), settings, random, ledger, effects, load, lived: Lived::default(), again }
+        let settings = match forgets.map(|time| time.as_secs()) {
+            None => settings,
+            Some(time) => settings
+                .configuration(&format!("[limits.host]\nidempotency_time = '{time}s'"))
+                .argument(&format!("--retain-age={time}s")),
+        };
+        let (random, ledger) = (fastrand::Rng::with_seed(seed), Ledger::new(forgets.is_none()));
+        let lived = Lived::default();
+        Lives { data: Some(data), residency: None, settings, random, ledger, effects, load, lived, again }
     }
 
     /// Starts the host, lets clients work while `during` runs, and ends it in the midst of it.
@@ -121,7 +134,7 @@ impl Lives {
     }
 
     fn start(&mut self) -> Host {
-        let residency = self.random.choice(["always", "never", "3"]).expect("there are some");
+        let residency = self.residency.unwrap_or_else(|| draw_residency(&mut self.random));
         let begun = Instant::now();
         let host = self.settings.clone().residency(residency).start();
         self.lived.starting += begun.elapsed();

@@ -19,7 +19,7 @@ const SETTLINGS: u32 = 10;
 /// Ends a host under load so many times, at random moments. `again`: the command that does the same again.
 pub fn repeat(end: End, times: u32, seed: u64, again: String) -> Report {
     let begun = Instant::now();
-    let mut lives = Lives::new(again, seed, LOAD, &[]);
+    let mut lives = Lives::new(again, seed, LOAD, None);
     for time in 1..=times {
         let moment = Duration::from_millis(lives.random.u64(5..=250));
         lives.live(end, |_| std::thread::sleep(moment));

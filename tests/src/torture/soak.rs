@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lives::{End, Lives, Load};
+use super::lives::{End, Lives, Load, draw_residency};
 use super::sample::Sample;
 use super::trend::Trend;
 use crate::{BASE, Host};
@@ -21,8 +21,8 @@ pub struct Plan {
 const CLIENTS: u32 = 4;
 /// Where much more is open than clients attend to, instances wait long between two events.
 const GROUPS: u64 = 24;
-/// How long instances that have ended stay; long enough for clients to look at them.
-const RETAINED: Duration = Duration::from_secs(90);
+/// How long instances that have ended stay, and requests are remembered; long enough for clients to look at them, and to send them again.
+const KEPT: Duration = Duration::from_secs(90);
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(10);
 const BETWEEN_PROBES: Duration = Duration::from_millis(20);
 
@@ -30,8 +30,10 @@ const BETWEEN_PROBES: Duration = Duration::from_millis(20);
 pub fn run(plan: &Plan) -> Trend {
     let begun = Instant::now();
     let load = Load { clients: CLIENTS, groups: GROUPS, rest: Duration::from_secs(1) * CLIENTS / plan.rate };
-    let retained = format!("{}s", RETAINED.as_secs());
-    let mut lives = Lives::new(plan.again.clone(), plan.seed, load, &["--retain-age", &retained]);
+    let mut lives = Lives::new(plan.again.clone(), plan.seed, load, Some(KEPT));
+    // The same in all lives, as it decides how much memory they take.
+    lives.residency = Some(draw_residency(&mut lives.random));
+    println!("guests that stay in memory: {}", lives.residency.unwrap_or_default());
     let mut samples = Vec::new();
     for life in 1.. {
         let left = plan.length.saturating_sub(begun.elapsed());
@@ -46,7 +48,7 @@ pub fn run(plan: &Plan) -> Trend {
     lives.settle();
     println!("{}; {}", lives.lived, lives.ledger.tally);
     // What is kept grows until the first that have ended go.
-    Trend::of(samples, RETAINED + BETWEEN_SAMPLES * 3)
+    Trend::of(samples, KEPT + BETWEEN_SAMPLES * 3)
 }
 
 /// Probes a host for so long, and takes samples.

@@ -4,7 +4,8 @@
 //! - [`apply`]: writes inside a transaction; [`row`]: an instance in it; [`chain`]: how history is laid out; [`requests`]: what must not
 //!   be done twice
 //! - [`partitions`], [`modules`]: the other things that are written
-//! - [`reader`]: reads, on other connections; [`listing`]: those of many instances
+//! - [`reader`]: reads, on other connections; [`listing`]: those of many instances; [`salvage`]: what they can still have where some of it is damaged;
+//!   [`mend`]: a table that goes on without what is
 //! - [`copy`]: a file read beside its host, for a copy or to be checked; [`check`]: whether its rows fit each other
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
 //! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`], [`frames`]: whether it still is what was written;
@@ -20,6 +21,7 @@ mod frames;
 mod health;
 mod listing;
 mod lock;
+mod mend;
 mod modules;
 mod open;
 pub mod pages;
@@ -27,6 +29,7 @@ mod partitions;
 mod reader;
 mod requests;
 mod row;
+mod salvage;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -115,12 +118,20 @@ impl Embedded {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'static, T> {
+        self.apart(move |readers| readers.read(work))
+    }
+
+    /// The same, for what takes several reads where the first finds damage.
+    fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Readers) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'static, T> {
         let readers = self.readers.clone();
         Box::pin(async move {
             match tokio::runtime::Handle::try_current() {
-                Err(_) => readers.read(work),
+                Err(_) => work(&readers),
                 Ok(runtime) => runtime
-                    .spawn_blocking(move || readers.read(work))
+                    .spawn_blocking(move || work(&readers))
                     .await
                     .unwrap_or_else(|error| Err(StoreError::Io(error.to_string().into()))),
             }
@@ -213,12 +224,23 @@ impl Store for Embedded {
         self.read_apart(reader::outbox)
     }
 
+    fn undone(&self) -> StoreFuture<'_, Undone> {
+        self.apart(Readers::undone)
+    }
+
+    fn mend(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let damaged = self.apart(Readers::to_mend).await?;
+            self.transaction(move |db| damaged.iter().try_for_each(|rest| rest.begin_anew(db))).await
+        })
+    }
+
     fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
-        self.read_apart(move |db| reader::due(db, after, limit))
+        self.apart(move |readers| readers.due(after, limit))
     }
 
     fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
-        self.read_apart(move |db| reader::ended(db, limit))
+        self.apart(move |readers| readers.ended(limit))
     }
 
     fn count_ended(&self) -> StoreFuture<'_, u64> {

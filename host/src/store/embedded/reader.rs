@@ -82,27 +82,41 @@ pub(super) fn unread(db: &Connection) -> Result<Vec<UnreadInstance>, StoreError>
 }
 
 pub(super) fn open_activities(db: &Connection) -> Result<Vec<Activity>, StoreError> {
-    let query = "SELECT i.key, i.id, i.execution, i.module, a.task, a.name, a.input, a.attempt, a.timeout
+    let query = "SELECT a.key, a.task, a.name, a.input, a.attempt, a.timeout, i.id, i.execution, i.module
                  FROM activity AS a JOIN instance AS i ON i.key = a.key ORDER BY a.key, a.task";
-    rows(db, query, &[], |row| {
-        Ok(Activity {
-            key: key(row, 0)?,
-            instance_id: row.get(1)?,
-            execution: row.get(2)?,
-            module: row.get(3)?,
-            task: row.get(4)?,
-            name: row.get(5)?,
-            input: row.get(6)?,
-            attempt: row.get(7)?,
-            timeout: row.get::<_, Option<i64>>(8)?.map(|timeout| timeout as u64),
-        })
+    rows(db, query, &[], |row| activity(row, Owner { id: row.get(6)?, execution: row.get(7)?, module: row.get(8)? }))
+}
+
+/// What an activity has of its instance.
+#[derive(Clone, Default)]
+pub(super) struct Owner {
+    pub id: String,
+    pub execution: String,
+    pub module: String,
+}
+
+/// A row of the columns of an activity, in the order of the table.
+pub(super) fn activity(row: &Row<'_>, owner: Owner) -> rusqlite::Result<Activity> {
+    Ok(Activity {
+        key: key(row, 0)?,
+        instance_id: owner.id,
+        execution: owner.execution,
+        module: owner.module,
+        task: row.get(1)?,
+        name: row.get(2)?,
+        input: row.get(3)?,
+        attempt: row.get(4)?,
+        timeout: row.get::<_, Option<i64>>(5)?.map(|timeout| timeout as u64),
     })
 }
 
 pub(super) fn outbox(db: &Connection) -> Result<Vec<Sent>, StoreError> {
-    rows(db, "SELECT seq, sender, sender_id, target, body FROM outbox ORDER BY seq", &[], |row| {
-        Ok(Sent { seq: key(row, 0)?, from: key(row, 1)?, from_id: row.get(2)?, to: row.get(3)?, body: row.get(4)? })
-    })
+    rows(db, "SELECT seq, sender, sender_id, target, body FROM outbox ORDER BY seq", &[], sent)
+}
+
+/// A row of the columns of the outbox, in the order of the table.
+pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<Sent> {
+    Ok(Sent { seq: key(row, 0)?, from: key(row, 1)?, from_id: row.get(2)?, to: row.get(3)?, body: row.get(4)? })
 }
 
 pub(super) const DUE: &str = "SELECT due, key, id FROM instance
@@ -113,11 +127,16 @@ pub(super) fn due(
     after: Option<(Timestamp, InstanceKey)>,
     limit: usize,
 ) -> Result<Vec<Due>, StoreError> {
-    // No instance has the key 0.
-    let (at, after) = after.unwrap_or((Timestamp(i64::MIN), 0));
-    rows(db, DUE, &[at.0.into(), at_most(after).into(), at_most(limit as u64).into()], |row| {
+    let (at, after) = place(after);
+    rows(db, DUE, &[at.into(), after.into(), at_most(limit as u64).into()], |row| {
         Ok(Due { due: Timestamp(row.get(0)?), key: key(row, 1)?, id: row.get(2)? })
     })
+}
+
+/// A place in the order of deadlines, as the file has it; none: before all.
+pub(super) fn place(after: Option<(Timestamp, InstanceKey)>) -> (i64, i64) {
+    // No instance has the key 0.
+    after.map_or((i64::MIN, 0), |(at, key)| (at.0, at_most(key)))
 }
 
 pub(super) const ENDED: &str =
