@@ -124,7 +124,7 @@ pub struct HostLimits {
     pub backlog_bytes: usize,
     /// Instances of one orchestrator that have not ended; 0: as many as there is room for. They are counted when the host starts.
     pub orchestrator_instances: u64,
-    /// What turns that write more than 1,000 rows may write, all instances of one orchestrator together, while others are at work: each such
+    /// What turns that write more than 1,000 rows, or 256 KiB, may write, all instances of one orchestrator together, while others are at work: each such
     /// turn holds up everybody's next write. A row is an activity or a message for another instance, four decisions of any kind, or
     /// 2 KiB.
     pub bulk_writes: Rate,

@@ -14,8 +14,7 @@ use crate::store::{
     Activity, Change, NewActivity, NewGeneration, Outgoing, Sent, StoreError, StoredMessage, TurnRecord,
 };
 
-/// So many bytes, or decisions, take about as long to be written as a row of its own.
-const ROW_BYTES: usize = 2_048;
+/// So many decisions take about as long to be written as a row of its own.
 const ROW_DECISIONS: usize = 4;
 
 impl Dispatcher {
@@ -87,7 +86,7 @@ impl Dispatcher {
         }
         let rows = record.activities.len() + record.outgoing.len();
         let change = Change::Turn(record);
-        slot.share.wrote(rows + decisions / ROW_DECISIONS + change.bytes() / ROW_BYTES);
+        slot.share.wrote(rows + decisions / ROW_DECISIONS, change.bytes());
         let (dispatcher, of) = (self.clone(), slot.clone());
         self.submit(slot, &mut inner, change, move |outcome| {
             if outcome.is_ok() {

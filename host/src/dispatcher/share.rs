@@ -38,8 +38,11 @@ pub struct Share {
     active: AtomicI64,
 }
 
-/// A turn that writes more than this at once, in rows, holds up others.
+/// A turn that writes more than this at once, in rows or in bytes, holds up others.
 const BULK: usize = 1_000;
+const BULK_BYTES: usize = 256 << 10;
+/// So many bytes take as long as a row.
+const ROW_BYTES: usize = 2 << 10;
 /// Who had a turn within this is at work, microseconds.
 const ACTIVE: i64 = 1_000_000;
 /// No turn is put off for longer at once.
@@ -154,9 +157,10 @@ impl Share {
         self.interrupted.load(Ordering::Relaxed) >= MANY_INTERRUPTED
     }
 
-    /// Counts what a turn writes, in rows.
-    pub fn wrote(&self, rows: usize) {
-        if rows > BULK {
+    /// Counts what a turn writes.
+    pub fn wrote(&self, rows: usize, bytes: usize) {
+        let (is_large, rows) = (bytes > BULK_BYTES, rows + bytes / ROW_BYTES);
+        if is_large || rows > BULK {
             lock(&self.bulk).add(rows, Instant::now(), self.limits.bulk_writes);
         }
     }
@@ -243,17 +247,17 @@ mod tests {
         let shares = Shares::new(HostLimits { bulk_writes, ..HostLimits::default() });
         let (bulky, other) = (shares.of("Bulky"), shares.of("Other"));
         let now = Timestamp(1_000 * ACTIVE);
-        (0..100).for_each(|_| bulky.wrote(BULK));
+        (0..100).for_each(|_| bulky.wrote(BULK - BULK_BYTES / ROW_BYTES, BULK_BYTES));
         assert_eq!(shares.pause(&other, now), None);
         assert_eq!(shares.pause(&bulky, now), None, "small turns do not count, however many");
-        bulky.wrote(5_000);
+        bulky.wrote(0, 5_000 * ROW_BYTES);
         assert_eq!(shares.pause(&bulky, now), None, "so much may be written at once");
-        bulky.wrote(5_000);
+        bulky.wrote(5_000, 0);
         assert_eq!(shares.pause(&other, now), None);
         assert_eq!(shares.pause(&bulky, now), Some(LONGEST_PAUSE));
         let later = Timestamp(now.0 + ACTIVE + 1);
         assert_eq!(shares.pause(&bulky, later), None, "nobody else is at work");
-        other.wrote(20_000);
+        other.wrote(20_000, 0);
         assert_eq!(shares.pause(&other, later), Some(LONGEST_PAUSE));
         let long_after = Timestamp(later.0 + ACTIVE + 1);
         assert_eq!([&other, &bulky].map(|share| shares.pause(share, long_after)), [None, Some(LONGEST_PAUSE)]);
