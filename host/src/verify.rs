@@ -123,7 +123,7 @@ fn differences(instance: &Instance, steps: &[Step], state: &State) -> Vec<String
         let derived = if instance.status.is_final() { Some(BTreeSet::new()) } else { state.awaited_events() };
         compare("list of awaited events", format!("{waiting:?}"), format!("{:?}", derived.unwrap_or_default()));
     }
-    // Of a generation before, or of a step that was undone, it stays.
+    // Of a generation before it stays; and of a step that was undone, where an older host did that.
     let set = steps.iter().rev().find_map(|step| step.custom_status.as_ref());
     if let Some(set) = set {
         let stored = instance.custom_status.as_deref().unwrap_or("none");

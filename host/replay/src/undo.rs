@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::effects::Effects;
 use crate::task::Task;
-use crate::{Deadline, Decision, Failure, Message, MessageBody, Outcome, State, Step, TaskEnded, TaskId, Turn};
+use crate::{Deadline, Decision, Failure, Message, MessageBody, Outcome, Payload, State, Step, TaskEnded, TaskId, Turn};
 
 /// The steps that count, in order. Where everything was undone the start comes again, and the `Rewound` step before it does not count.
 pub(crate) fn effective(history: &[Step]) -> Vec<&Step> {
@@ -48,7 +48,10 @@ pub fn rewind(history: &[Step], message: &Message) -> Option<Turn> {
     let before = State::of_effective(kept.iter().copied());
     let now = history.last().map_or(message.at, |step| step.at);
     let undoing = Decision::Undone { from, attempts: attempts_begun(&before, undone) };
-    let step = Step { decisions: vec![undoing], ..Step::of(message.clone(), now) };
+    // What was shown meanwhile is shown no more.
+    let has_shown = undone.iter().any(|step| step.custom_status.is_some());
+    let custom_status = has_shown.then(|| before.custom_status().cloned().unwrap_or_else(Payload::null));
+    let step = Step { decisions: vec![undoing], custom_status, ..Step::of(message.clone(), now) };
     let mut state = before;
     if from > 0 {
         state.apply_step(&step);

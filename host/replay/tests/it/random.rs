@@ -70,7 +70,8 @@ fn fate(played: &Played, taken: BTreeMap<u64, Vec<(u32, Payload)>>) -> Fate {
         generation: played.past.len() as u64,
         now: state.now(),
         suspended: state.is_suspended(),
-        status: state.custom_status().cloned(),
+        // Where a rewind took back what was shown, null says that nothing is.
+        status: state.custom_status().filter(|status| status.as_str() != "null").cloned(),
         module: state.module().to_owned(),
         taken,
         buffered: state.buffered_events(),

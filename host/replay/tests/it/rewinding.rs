@@ -410,9 +410,22 @@ fn the_custom_status_is_that_of_the_steps_that_count() {
         result
     };
     let begun = || started().call("p", "1").status("1").block(0).failure(0, "no").status("2").failed(application("no"));
-    check(&begun().rewound(1), orchestrator);
+    // The step that rewinds says so, for who shows what was set last.
+    let rewound = begun().rewound(1).status("1");
+    check(&rewound, orchestrator);
     assert_eq!(State::of(&begun().steps).custom_status(), Some(&json("2")));
-    assert_eq!(State::of(&begun().rewound(1).steps).custom_status(), Some(&json("1")));
+    assert_eq!(State::of(&rewound.steps).custom_status(), Some(&json("1")));
+}
+
+#[test]
+fn where_nothing_was_shown_before_nothing_is_again() {
+    let orchestrator = async |ctx: Ctx| {
+        let result = calls_one(ctx.clone()).await;
+        ctx.status("2");
+        result
+    };
+    let begun = started().call("p", "1").block(0).failure(0, "no").status("2").failed(application("no"));
+    check(&begun.rewound(1).status("null"), orchestrator);
 }
 
 #[test]
