@@ -4,19 +4,26 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use fermata::store::embedded::Embedded;
-use fermata::store::{Store, StoreError, TurnRecord, Undone};
+use fermata::store::{Module, Store, StoreError, TurnRecord, Undone};
 use fermata_replay::{RuntimeStatus, Timestamp};
 use tempfile::TempDir;
 
 use crate::kit::{World, activity, database, outgoing, turn};
 
 const PAGE: usize = 4096;
+const MODULES: usize = 20;
 const INSTANCES: u64 = 1_200;
 
 /// A closed store. Of three instances one has ended, one has an activity open and has sent a message, and one is due; all have a message unread.
 async fn written() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let world = World::open(dir.path()).await;
+    for number in 0..MODULES {
+        let (digest, bytes) = (format!("d{number}"), vec![7; 2_000].into());
+        let names = vec!["Orchestrator".to_owned()];
+        let module = Module { digest, bytes, orchestrators: names, activities: Vec::new(), deployed: Timestamp(1) };
+        world.store.deploy(module).await.unwrap();
+    }
     for number in 0..INSTANCES {
         let key = world.create(&format!("{number}{}", "-".repeat(50)), None).await.unwrap();
         let record = match number % 3 {
@@ -87,6 +94,11 @@ async fn whatever_page_is_damaged_the_rest_is_read() {
         assert_eq!(found_ended, without_lost(&ended));
         let unread = |undone: &Undone| undone.unread.iter().map(|unread| unread.id.clone()).collect::<BTreeSet<_>>();
         assert_eq!(unread(&found), without_lost(&unread(&all)));
+
+        let modules = store.modules().await.unwrap();
+        assert!(modules.is_sorted_by(|a, b| a.deployment > b.deployment));
+        let least = if name == "module" { MODULES - 3 } else { MODULES };
+        assert!((least..=MODULES).contains(&modules.len()), "{} modules", modules.len());
 
         let mut expected = all.activities.clone();
         expected.retain(|activity| !is_row || !lost.contains(&activity.instance_id));

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::effects::Effects;
 use crate::task::Task;
-use crate::{Deadline, Decision, Failure, Message, MessageBody, Outcome, Payload, State, Step, TaskEnded, TaskId, Turn};
+use crate::{
+    Deadline, Decision, Failure, Message, MessageBody, Outcome, Payload, State, Step, TaskEnded, TaskId, Turn,
+};
 
 /// The steps that count, in order. Where everything was undone the start comes again, and the `Rewound` step before it does not count.
 pub(crate) fn effective(history: &[Step]) -> Vec<&Step> {

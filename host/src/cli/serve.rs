@@ -23,11 +23,12 @@ use crate::callback::Callbacks;
 use crate::capabilities::Capabilities;
 use crate::clock::{Clock, SkippingClock, SystemClock};
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, Options, Residency, Retention, Services};
+use crate::dispatcher::{DeployError, Dispatcher, Options, Residency, Retention, Services};
 use crate::engine::{Compiler, Engine};
 use crate::keys::Keys;
 use crate::limits::{HostLimits, Limits};
 use crate::outbound::Outbound;
+use crate::store::StoreError;
 use crate::store::embedded::Embedded;
 use crate::{api, store};
 
@@ -241,11 +242,16 @@ impl Serve {
         for file in module_files(&self.modules)? {
             let bytes =
                 std::fs::read(&file).with_context(|| format!("the module {} can not be read", file.display()))?;
-            let deployed = dispatcher.deploy_if_new(bytes.into()).await;
-            if let Some(module) =
-                deployed.with_context(|| format!("the module {} can not be deployed", file.display()))?
-            {
-                tracing::info!(digest = module.digest, "deployed {}", file.display());
+            match dispatcher.deploy_if_new(bytes.into()).await {
+                Ok(None) => {}
+                Ok(Some(module)) => tracing::info!(digest = module.digest, "deployed {}", file.display()),
+                // Those that can be read go on.
+                Err(DeployError::Store(damaged @ StoreError::Damaged(_))) => {
+                    tracing::error!("the module {} can not be deployed: {damaged}", file.display());
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("the module {} can not be deployed", file.display()));
+                }
             }
         }
         Ok(())

@@ -56,7 +56,7 @@ pub trait Store: Send + Sync + 'static {
     /// Durable on return.
     fn deploy(&self, module: Module) -> StoreFuture<'_, ()>;
 
-    /// Every module, the latest deployed first, without its bytes.
+    /// Every module, the latest deployed first, without its bytes; but for those whose row is damaged.
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>>;
 
     /// Removes a module that no instance needs: one is needed by every instance pinned to it which has not ended, or has failed, for

@@ -167,7 +167,7 @@ impl Store for Embedded {
     }
 
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
-        self.read_apart(modules::all)
+        self.apart(Readers::modules)
     }
 
     /// Counted apart first: while a module is needed, nobody has to wait for the count.

@@ -25,15 +25,15 @@ pub(super) fn deploy(db: &Connection, module: &Module) -> Result<(), Failure> {
 }
 
 pub(super) fn all(db: &Connection) -> Result<Vec<ModuleInfo>, StoreError> {
-    db.prepare_cached(
-        "SELECT digest, octet_length(bytes), orchestrators, activities, deployed, deployment FROM module
-         ORDER BY deployment DESC",
-    )
-    .and_then(|mut query| query.query_map([], info)?.collect())
-    .map_err(read_error)
+    db.prepare_cached(&format!("SELECT {INFO} FROM module ORDER BY deployment DESC"))
+        .and_then(|mut query| query.query_map([], info)?.collect())
+        .map_err(read_error)
 }
 
-fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
+pub(super) const INFO: &str = "digest, octet_length(bytes), orchestrators, activities, deployed, deployment";
+
+/// A row of the columns [`INFO`].
+pub(super) fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
     let names = |column| json(column, row.get_ref(column)?.as_str()?);
     Ok(ModuleInfo {
         digest: row.get(0)?,

@@ -8,8 +8,9 @@ use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::{OptionalExtension, Row};
 
 use super::health::read_error;
+use super::modules;
 use super::reader::{self, Owner, Readers};
-use crate::store::{Activity, Due, Ended, Harm, InstanceKey, StoreError, Undone, UnreadInstance};
+use crate::store::{Activity, Due, Ended, Harm, InstanceKey, ModuleInfo, StoreError, Undone, UnreadInstance};
 
 /// Rows by what they are in order of.
 pub(super) struct Salvage<K, T> {
@@ -76,6 +77,16 @@ impl Readers {
         let table =
             if index.is_whole { BTreeMap::new() } else { self.salvage(&["key"], &query("NOT INDEXED"), key)?.rows };
         Ok(index.rows.into_keys().chain(table.into_keys()).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// The latest deployed first.
+    pub(super) fn modules(&self) -> Result<Vec<ModuleInfo>, StoreError> {
+        unless_damaged(self.read(modules::all), || {
+            tracing::error!("some modules can not be read, for a page of the database is damaged");
+            let info = |row: &Row<'_>| modules::info(row).map(|info| (info.deployment, info));
+            let found = self.salvage(&["rowid"], &format!("{} FROM module WHERE TRUE", modules::INFO), info)?;
+            Ok(found.rows.into_values().rev().collect())
+        })
     }
 
     pub(super) fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> Result<Vec<Due>, StoreError> {
