@@ -29,7 +29,13 @@ impl Dispatcher {
         let statuses = RuntimeStatus::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let mut filter = Filter { statuses, limit: 10_000, ..Filter::default() };
         loop {
-            let page = self.store.list(filter.clone()).await?;
+            let page = match self.store.list(filter.clone()).await {
+                Err(StoreError::Damaged(what)) => {
+                    tracing::warn!("not all instances are counted, there may be more than the limit of them: {what}");
+                    return Ok(());
+                }
+                page => page?,
+            };
             page.instances.iter().for_each(|instance| self.shares.of(&instance.name).instance_began());
             filter.after = match page.next {
                 Some(after) => Some(after),
