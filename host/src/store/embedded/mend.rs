@@ -27,7 +27,7 @@ impl Readers {
                 let columns = 0..row.as_ref().column_count();
                 Ok((place, columns.map(|column| row.get(column)).collect::<Result<Vec<Value>, _>>()?))
             };
-            let found = self.salvage(order, &format!("* FROM {table} WHERE TRUE"), whole_row)?;
+            let found = self.salvage(order, &format!("* FROM {table}"), whole_row)?;
             if !found.is_whole {
                 damaged.push(Rest { table, rows: found.rows.into_values().collect() });
             }

@@ -29,7 +29,7 @@ impl Readers {
 
     fn salvage_undone(&self) -> Result<Undone, StoreError> {
         let (activities, no_activity_lost) = self.salvage_activities()?;
-        let outbox = self.salvage(&["seq"], "seq, sender, sender_id, target, body FROM outbox WHERE TRUE", |row| {
+        let outbox = self.salvage(&["seq"], "seq, sender, sender_id, target, body FROM outbox", |row| {
             reader::sent(row).map(|sent| (sent.seq, sent))
         })?;
         let harm = Harm { activities: !no_activity_lost, outbox: !outbox.is_whole, unended: self.salvage_unended()? };
@@ -39,8 +39,8 @@ impl Readers {
 
     fn salvage_unread(&self) -> Result<Vec<UnreadInstance>, StoreError> {
         let pair = |row: &Row<'_>| Ok(((reader::key(row, 0)?, reader::key(row, 1)?), ()));
-        let index = self.salvage(&["key", "seq"], "key, seq FROM inbox INDEXED BY inbox_key WHERE TRUE", pair)?;
-        let table = self.salvage(&["seq"], "key, seq FROM inbox NOT INDEXED WHERE TRUE", pair)?;
+        let index = self.salvage(&["key", "seq"], "key, seq FROM inbox INDEXED BY inbox_key", pair)?;
+        let table = self.salvage(&["seq"], "key, seq FROM inbox NOT INDEXED", pair)?;
         let keys: BTreeSet<InstanceKey> =
             index.rows.into_keys().chain(table.rows.into_keys()).map(|(key, _)| key).collect();
         let named = keys.into_iter().map(|key| Ok(self.id(key)?.map(|id| UnreadInstance { key, id })));
@@ -49,7 +49,7 @@ impl Readers {
 
     /// And whether these are all.
     fn salvage_activities(&self) -> Result<(Vec<Activity>, bool), StoreError> {
-        let columns = "key, task, name, input, attempt, timeout FROM activity WHERE TRUE";
+        let columns = "key, task, name, input, attempt, timeout FROM activity";
         let found = self.salvage(&["key", "task"], columns, |row| {
             let activity = reader::activity(row, Owner::default())?;
             Ok(((activity.key, activity.task), activity))
@@ -84,7 +84,7 @@ impl Readers {
         unless_damaged(self.read(modules::all), || {
             tracing::error!("some modules can not be read, for a page of the database is damaged");
             let info = |row: &Row<'_>| modules::info(row).map(|info| (info.deployment, info));
-            let found = self.salvage(&["rowid"], &format!("{} FROM module WHERE TRUE", modules::INFO), info)?;
+            let found = self.salvage(&["rowid"], &format!("{} FROM module", modules::INFO), info)?;
             Ok(found.rows.into_values().rev().collect())
         })
     }
