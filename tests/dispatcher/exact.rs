@@ -4,6 +4,7 @@ use fermata::dispatcher::{Output, RaiseError, Retention, StartError};
 use fermata::store::{Change, Filter, StoreError, Write, partition_of};
 use fermata_replay::Control;
 
+use super::shaky::Held;
 use super::*;
 
 /// The write of one event fails while that of the next is under way. The next was acknowledged, so whoever comes after it must not pass it.
@@ -169,6 +170,39 @@ async fn a_lost_store_leaves_nobody_waiting() {
     }
     eventually("nothing is in memory", async || dispatcher.in_memory() == 0).await;
     dispatcher.close().await;
+}
+
+/// What is in its way has failed, and is to be rewound: its slot stays as long as nobody can read what it goes on from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_at_a_lost_store_does_not_wait_for_what_can_not_leave() {
+    let store = Shaky::new(9);
+    let first = open(&store, engine(), Residency::Never, 1).await;
+    first.start("W", Some("other"), payload("null")).await.unwrap();
+    first.suspend("other", Control::default()).await.unwrap();
+    first.raise("other", "go", payload("1")).await.unwrap();
+    first.start("Fails", Some("i"), payload("null")).await.unwrap();
+    first.raise("i", "go", payload("null")).await.unwrap();
+    let failed = async || look(&first, "i").await.unwrap().status == RuntimeStatus::Failed;
+    eventually("it fails", failed).await;
+    eventually("it is in nobody's memory", async || first.in_memory() == 0).await;
+    // What rewinds it is written, and nothing that comes of that.
+    store.let_pass(Some(1));
+    first.rewind("i", Control::default()).await.unwrap();
+    store.take_away().await;
+    store.let_pass(None);
+    first.close().await;
+
+    // The only worker reads the other one when the store is lost.
+    store.hold(Some(Held::Loads));
+    let second = open(&store, engine(), Residency::Never, 1).await;
+    eventually("somebody reads", async || store.waiting() == 1).await;
+    store.lose();
+    second.start("W", None, payload("null")).await.unwrap_err();
+    store.hold(None);
+    let start = second.start("W", Some("i"), payload("null"));
+    let lost = tokio::time::timeout(PATIENCE / 6, start).await.expect("it is answered");
+    assert!(matches!(lost, Err(StartError::Store(StoreError::Poisoned(_)))), "{lost:?}");
+    second.close().await;
 }
 
 /// Time does not mend that: it is tried once, whatever the policy says, and the orchestrator is told.

@@ -1,8 +1,11 @@
 //! What operators ask for, at the moments that chance seldom finds.
 
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fermata::dispatcher::{Output, PurgeError, Services};
 use fermata::store::StoreError;
-use fermata_replay::{Control, Span};
+use fermata_replay::{Control, Span, Timestamp};
 use tests::endpoint::{Answer, Endpoint};
 
 use super::clock::HandClock;
@@ -49,6 +52,57 @@ async fn a_purge_that_fails_leaves_an_instance_that_goes_on() {
     assert_eq!(dispatcher.purge("i", true).await, Err(PurgeError::Store(StoreError::Full)));
     has_ended(&dispatcher, "i", RuntimeStatus::Completed).await;
     dispatcher.close().await;
+}
+
+/// Time passes as soon as somebody waits for that; it counts how often somebody did.
+#[derive(Default)]
+struct Hasty(AtomicUsize);
+
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        SystemClock.sleep_until(at)
+    }
+
+    fn pause(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// The event that ends it can not be written, so that it goes on; and it is purged when that is not known yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_waits_until_it_is_durable_that_an_instance_has_ended() {
+    for residency in [Residency::Never, Residency::Always] {
+        let (store, clock) = (Shaky::new(6), Arc::new(Hasty::default()));
+        let dispatcher = open_with(&store, engine(), residency, 1, clock.clone()).await;
+        dispatcher.start("W", Some("i"), payload("null")).await.unwrap();
+        rests(&store, &dispatcher).await;
+        store.let_pass(Some(0));
+        store.fail_next();
+        let before = store.submitted();
+        let raised = tokio::spawn({
+            let dispatcher = dispatcher.clone();
+            async move { dispatcher.raise("i", "go", payload("1")).await }
+        });
+        eventually("its last turn is submitted", async || store.submitted() == before + 2).await;
+        let purged = tokio::spawn({
+            let dispatcher = dispatcher.clone();
+            async move { dispatcher.purge("i", false).await }
+        });
+        let pauses = clock.0.load(Ordering::Relaxed);
+        let has_looked = async || store.submitted() > before + 2 || clock.0.load(Ordering::Relaxed) > pauses + 10;
+        eventually("the purge has looked at it", has_looked).await;
+        store.let_pass(None);
+        raised.await.unwrap().unwrap_err();
+        let purged = purged.await.unwrap();
+        assert!(matches!(purged, Err(PurgeError::NotEnded { .. })), "{purged:?}");
+        assert_eq!(look(&dispatcher, "i").await.unwrap().status, RuntimeStatus::Running);
+        dispatcher.close().await;
+    }
 }
 
 /// An outcome is unread when its owner goes. The next owner reads it, and calls the next activity, which has the place of the first.
@@ -144,6 +198,31 @@ async fn an_instance_that_is_resumed_reads_what_comes_meanwhile() {
         rests(&store, &second).await;
         second.close().await;
     }
+}
+
+/// It is asked for while a turn is under way that suspends the instance.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_resumes_an_instance_while_it_is_being_suspended_is_read() {
+    let store = Shaky::new(7);
+    let first = open(&store, engine(), Residency::Never, 1).await;
+    first.start("Collect", Some("i"), payload("3")).await.unwrap();
+    rests(&store, &first).await;
+    first.close().await;
+
+    // An engine that has not seen the module, so that the turn waits for that when it has its messages.
+    let options = Options { residency: Residency::Never, workers: 1, ..Options::default() };
+    let second = Dispatcher::open(store.clone(), engine_for(8), Arc::new(Hasty::default()), &options).await.unwrap();
+    store.hold(Some(Held::Loads));
+    second.raise("i", "item", payload("1")).await.unwrap();
+    second.suspend("i", Control::default()).await.unwrap();
+    store.hold(Some(Held::Modules));
+    eventually("the turn waits for the module", async || store.is_waited_for(&Held::Modules)).await;
+    second.resume("i", Control::default()).await.unwrap();
+    store.hold(None);
+    second.raise("i", "item", payload("2")).await.unwrap();
+    second.raise("i", "item", payload("3")).await.unwrap();
+    assert_eq!(returned(&second, "i").await, [1, 2, 3]);
+    second.close().await;
 }
 
 /// A deadline ends a generation right after the instance is resumed, before events that came while it was suspended; and the first turn of

@@ -17,10 +17,11 @@ use tokio::sync::watch;
 pub struct Shaky {
     memory: Arc<Memory>,
     held: watch::Sender<Option<Held>>,
-    /// How many readers are kept waiting.
-    waiting: AtomicUsize,
+    /// The readers that are kept waiting.
+    waiting: Mutex<Vec<Held>>,
     modules_lost: AtomicBool,
     queue: Mutex<Sender<(Write, OnDurable)>>,
+    submitted: AtomicUsize,
     gate: Arc<Gate>,
     faults: Arc<Faults>,
     leases: Mutex<Vec<Lease>>,
@@ -81,9 +82,10 @@ impl Shaky {
         Arc::new(Shaky {
             memory,
             held: watch::Sender::new(None),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
             modules_lost: AtomicBool::new(false),
             queue: Mutex::new(queue),
+            submitted: AtomicUsize::new(0),
             gate,
             faults,
             leases: Mutex::default(),
@@ -97,7 +99,16 @@ impl Shaky {
 
     /// How many readers are kept waiting now.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.lock().unwrap().len()
+    }
+
+    pub fn is_waited_for(&self, held: &Held) -> bool {
+        self.waiting.lock().unwrap().contains(held)
+    }
+
+    /// How many writes were submitted so far.
+    pub fn submitted(&self) -> usize {
+        self.submitted.load(Ordering::Relaxed)
     }
 
     /// The bytes of modules are gone.
@@ -138,9 +149,11 @@ impl Shaky {
     fn held<'a, T: Send + 'a>(&'a self, held: Held, answer: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         Box::pin(async move {
             let answer = answer.await;
-            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.waiting.lock().unwrap().push(held.clone());
             let _ = self.held.subscribe().wait_for(|now| *now != Some(held.clone())).await;
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            let mut waiting = self.waiting.lock().unwrap();
+            let place = waiting.iter().position(|other| *other == held).expect("it is there since");
+            waiting.remove(place);
             answer
         })
     }
@@ -201,6 +214,7 @@ impl Store for Shaky {
 
     fn submit(&self, write: Write, on_durable: OnDurable) {
         self.queue.lock().unwrap().send((write, on_durable)).unwrap();
+        self.submitted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn find<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Option<Instance>> {

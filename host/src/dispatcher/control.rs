@@ -168,8 +168,8 @@ impl Dispatcher {
             let slot = self.at_rest(id).await?.ok_or_else(|| PurgeError::NotFound(id.to_owned()))?;
             let removal = {
                 let mut inner = slot.lock();
-                if !inner.is_trusted() || inner.status.is_final() && inner.scheduled {
-                    // Its last turn, with what it tells others, has yet to be submitted.
+                if !inner.is_trusted() || inner.status.is_final() && inner.is_under_way() {
+                    // Its last turn, with what it tells others, has yet to be durable: were that to fail, it would go on.
                     None
                 } else if !inner.status.is_final() && !force {
                     let status = inner.status;
