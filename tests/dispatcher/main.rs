@@ -6,6 +6,7 @@ mod clock;
 mod damage;
 mod exact;
 mod generations;
+mod modules;
 mod operations;
 mod shaky;
 mod time;

@@ -201,8 +201,8 @@ impl Store for Shaky {
         self.memory.modules()
     }
 
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
-        self.memory.delete_module(digest)
+    fn delete_module<'a>(&'a self, digest: &'a str, move_to: &'a str) -> StoreFuture<'a, u64> {
+        self.memory.delete_module(digest, move_to)
     }
 
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use fermata::dispatcher::{ControlError, Dispatcher, InstanceView, PurgeError, RaiseError, RequestKey, StartError};
+use fermata::dispatcher::{
+    ControlError, Dispatcher, InstanceView, MigrateError, Migration, PurgeError, RaiseError, RequestKey, StartError,
+};
 use fermata::store::{InstanceKey, StoreError};
 use fermata_replay::{Control, Payload, RuntimeStatus, State};
 
 use super::disk::Disk;
 use super::fate::Fate;
-use super::swarm::Way;
+use super::modules::{self, Drawn, Wish};
+use super::swarm::{Theme, Way};
 
 /// Numbers of events begin here: orchestrators that raise events use lower ones.
 const FIRST_EVENT: u64 = 1_000;
@@ -71,9 +74,10 @@ enum What {
     Purge { force: bool },
     Restart,
     View,
+    Modules(Wish),
 }
 
-/// The kinds of [`What`], in that order: a seed says how often there is which.
+/// The kinds of [`What`] that all runs have, in that order: a seed says how often there is which.
 const KINDS: usize = 9;
 
 #[derive(Debug)]
@@ -81,6 +85,7 @@ pub enum Told {
     Done,
     Raised(u64),
     Seen(Option<Box<InstanceView>>),
+    Moved(Result<Vec<Migration>, MigrateError>),
     NotFound,
     Gone,
     Exists,
@@ -127,12 +132,31 @@ impl Client {
             return Asked { sent: asked.sent + 1, ..asked };
         }
         self.left -= 1;
-        let ask = fate.draw(|rng| self.draw(rng, fate, disk));
+        let about_modules = fate.swarm.theme == Theme::Modules;
+        let drawn = if about_modules { fate.aside(|rng| modules::draw(rng, fate.swarm.ids)) } else { None };
+        let ask = match drawn {
+            Some(drawn) => self.ask_of(drawn),
+            None => fate.draw(|rng| self.draw(rng, fate, disk)),
+        };
         if let What::Purge { force: true } = ask.what {
             record.torn.insert(ask.id.clone());
         }
         let (key, times) = disk.ledger(|ledger| (ledger.key(&ask.id), ledger.times(&ask.id, ask.what.written())));
         Asked { ask: Arc::new(ask), key, times, sent: 1 }
+    }
+
+    fn ask_of(&mut self, drawn: Drawn) -> Ask {
+        let (id, what) = match drawn {
+            Drawn::Wish(id, wish) => (id, What::Modules(wish)),
+            Drawn::Start(id, name, input) => (id, What::Start { name, input }),
+            Drawn::Raise(id, name) => (id, What::Raise { name, event: self.next_event() }),
+        };
+        Ask { id, request: None, what }
+    }
+
+    fn next_event(&mut self) -> u64 {
+        self.events += 1;
+        FIRST_EVENT + self.number * EVENTS + self.events
     }
 
     fn draw(&mut self, rng: &mut fastrand::Rng, fate: &Fate, disk: &Disk) -> Ask {
@@ -156,8 +180,7 @@ impl Client {
                         (id, name) = (temper.id, "mood");
                     }
                 }
-                self.events += 1;
-                What::Raise { name, event: FIRST_EVENT + self.number * EVENTS + self.events }
+                What::Raise { name, event: self.next_event() }
             }
             2 => What::Suspend(control),
             3 => What::Resume(control),
@@ -205,6 +228,9 @@ impl Client {
                 record.raised.push(Raised { event: *event, key });
             }
             (What::Start { .. }, Told::Done) if request.is_some() => assert!(times("started") > 0, "{id} is not there"),
+            (What::Modules(wish), told) if !matches!(told, Told::Failed(_) | Told::NotNow | Told::Gone) => {
+                wish.check(id, &told, asked.key, asked.times, fate, disk);
+            }
             (_, Told::Done) => {
                 let durable = times(what.written()) > asked.times;
                 assert!(durable, "{id}: {what:?} is acknowledged, and not durable");
@@ -268,6 +294,7 @@ impl Asked {
                 Ok(view) => Told::Seen(view.map(Box::new)),
                 Err(error) => Told::Failed(error),
             },
+            What::Modules(wish) => wish.put(id, dispatcher).await,
         }
     }
 }
@@ -291,6 +318,7 @@ impl What {
             What::Rewind => "rewound",
             What::Purge { .. } => "removed",
             What::View => "nothing",
+            What::Modules(wish) => wish.written(),
         }
     }
 }
@@ -306,7 +334,7 @@ fn started<T>(answer: Result<T, StartError>) -> Told {
     }
 }
 
-fn raised(answer: Result<u64, RaiseError>) -> Told {
+pub fn raised(answer: Result<u64, RaiseError>) -> Told {
     match answer {
         Ok(seq) => Told::Raised(seq),
         Err(RaiseError::NotFound(_)) => Told::NotFound,
@@ -339,7 +367,7 @@ pub fn check_view(view: &InstanceView) {
 }
 
 /// `was_removed`: what was asked of was there, and went.
-fn expected(error: &StoreError, fate: &Fate, was_removed: bool) {
+pub fn expected(error: &StoreError, fate: &Fate, was_removed: bool) {
     let swarm = &fate.swarm;
     let changes = |way| swarm.changes > 0 && swarm.ways.contains(&way);
     let written = swarm.full > 0 || swarm.failed_writes > 0 || swarm.lost > 0;

@@ -1,6 +1,7 @@
 //! What outlives an owner: a store in memory, the ledger of all that was written to it, and now and then an embedded store that is written
 //! to alike.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fermata::store::memory::Memory;
@@ -9,6 +10,7 @@ use futures_executor::block_on;
 
 use super::fate::{Fate, lock};
 use super::ledger::Ledger;
+use super::modules::first_module;
 use super::twin::Twin;
 
 pub struct Disk {
@@ -16,14 +18,17 @@ pub struct Disk {
     memory: Memory,
     ledger: Mutex<Ledger>,
     twin: Option<Twin>,
+    /// Who acquired it last.
+    owner: AtomicUsize,
 }
 
 impl Disk {
-    pub fn new(fate: Arc<Fate>, module: &Module) -> Arc<Disk> {
-        let memory = Memory::new();
-        block_on(memory.deploy(module.clone())).unwrap();
-        let twin = fate.swarm.twin.then(|| Twin::new(module));
-        Arc::new(Disk { fate, memory, ledger: Mutex::default(), twin })
+    pub fn new(fate: Arc<Fate>) -> Arc<Disk> {
+        let twin = fate.swarm.twin.then(Twin::new);
+        let (memory, ledger, owner) = (Memory::new(), Mutex::default(), AtomicUsize::new(0));
+        let disk = Arc::new(Disk { fate, memory, ledger, twin, owner });
+        disk.deploy(0, first_module()).expect("nobody owns it yet");
+        disk
     }
 
     pub fn memory(&self) -> &Memory {
@@ -61,7 +66,40 @@ impl Disk {
         outcome
     }
 
-    pub fn acquire(&self, owner: &str) -> Vec<Lease> {
+    /// Modules are under no lease: whoever owns the disk owns it alone.
+    fn check_owner(&self, owner: usize) -> Result<(), StoreError> {
+        if owner == self.owner.load(Ordering::Relaxed) { Ok(()) } else { Err(StoreError::Fenced(0)) }
+    }
+
+    pub fn deploy(&self, owner: usize, module: Module) -> Result<(), StoreError> {
+        self.check_owner(owner)?;
+        block_on(self.memory.deploy(module.clone()))?;
+        self.ledger(|ledger| ledger.deployed(&module.digest));
+        if let Some(twin) = &self.twin {
+            twin.deploy(module);
+        }
+        Ok(())
+    }
+
+    pub fn delete_module(&self, owner: usize, digest: &str, move_to: &str) -> Result<u64, StoreError> {
+        self.check_owner(owner)?;
+        let needed = block_on(self.memory.delete_module(digest, move_to));
+        self.fate.note(format_args!("  {owner}: {digest} is deleted, needed: {needed:?}"));
+        if needed == Ok(0) {
+            self.ledger(|ledger| ledger.deleted(digest));
+        }
+        if let Some(twin) = &self.twin {
+            assert_eq!(
+                twin.delete_module(digest, move_to),
+                needed,
+                "the embedded store answers otherwise: {digest} is deleted"
+            );
+        }
+        needed
+    }
+
+    pub fn acquire(&self, number: usize, owner: &str) -> Vec<Lease> {
+        self.owner.store(number, Ordering::Relaxed);
         let leases = block_on(self.memory.acquire(owner)).unwrap();
         if let Some(twin) = &self.twin {
             assert_eq!(twin.acquire(owner), leases);

@@ -7,11 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fermata_replay::Timestamp;
 
-use super::swarm::Swarm;
+use super::swarm::{Swarm, Theme};
 
 pub struct Fate {
     pub swarm: Swarm,
     rng: Mutex<fastrand::Rng>,
+    /// For what only some themes are about: all else is drawn alike without it.
+    aside: Mutex<fastrand::Rng>,
     trace: Mutex<String>,
     calm: AtomicBool,
     troubled: AtomicBool,
@@ -20,12 +22,16 @@ pub struct Fate {
 }
 
 impl Fate {
-    pub fn of(seed: u64) -> Fate {
+    pub fn of(seed: u64, theme: Option<Theme>) -> Fate {
         let mut rng = fastrand::Rng::with_seed(seed);
+        let mut aside = fastrand::Rng::with_seed(!seed);
         let swarm = Swarm::draw(&mut rng);
+        let drawn = Theme::draw(&mut aside);
+        let swarm = swarm.about(theme.unwrap_or(drawn), &mut aside);
         Fate {
             swarm,
             rng: Mutex::new(rng),
+            aside: Mutex::new(aside),
             trace: Mutex::default(),
             calm: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
@@ -35,6 +41,11 @@ impl Fate {
 
     pub fn draw<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
         draw(&mut lock(&self.rng))
+    }
+
+    /// Draws what is none of [`Theme::Anything`]'s.
+    pub fn aside<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut lock(&self.aside))
     }
 
     pub fn below(&self, end: usize) -> usize {

@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::activities::{failed, outcome};
-use super::engine;
 use super::fate::{Fate, lock};
+use super::modules::engine;
 use super::store::SlowStore;
 use super::world::World;
 

@@ -25,12 +25,15 @@ pub struct Ledger {
     began: BTreeSet<(String, u32, u32)>,
     /// Of each client the latest event.
     latest: BTreeMap<u64, u64>,
+    /// The digests of those that are stored.
+    modules: BTreeSet<String>,
 }
 
 struct Kept {
     id: String,
     version: u64,
     execution: String,
+    module: String,
     status: RuntimeStatus,
     steps: Vec<Step>,
     inbox: BTreeMap<u64, StoredMessage>,
@@ -63,6 +66,12 @@ impl Ledger {
                 self.remove(key);
             }
         }
+    }
+
+    /// How many messages that resume an instance are unread.
+    pub fn unread_resumes(&self) -> usize {
+        let unread = self.kept.values().flat_map(|kept| kept.inbox.values());
+        unread.filter(|message| matches!(body(message), MessageBody::Resumed(_))).count()
     }
 
     /// The key of the instance that a message was accepted for.
@@ -98,8 +107,8 @@ impl Ledger {
             assert_eq!(steps, kept.steps, "{}: the history", kept.id);
             assert_eq!(loaded.unread, kept.inbox.values().cloned().collect::<Vec<_>>(), "{}: the inbox", kept.id);
             assert_eq!(
-                (instance.version, instance.status, &instance.execution),
-                (kept.version, kept.status, &kept.execution),
+                (instance.version, instance.status, &instance.execution, &instance.module),
+                (kept.version, kept.status, &kept.execution, &kept.module),
                 "{}",
                 kept.id
             );
@@ -115,10 +124,12 @@ impl Ledger {
     fn create(&mut self, key: InstanceKey, instance: &NewInstance, message: &StoredMessage) {
         let before = self.ids.insert(instance.id.clone(), key);
         assert_eq!(before, None, "{} exists", instance.id);
+        self.check_stored(&instance.id, &instance.module);
         let kept = Kept {
             id: instance.id.clone(),
             version: 0,
             execution: instance.execution.clone(),
+            module: instance.module.clone(),
             status: RuntimeStatus::Pending,
             steps: Vec::new(),
             inbox: BTreeMap::new(),
@@ -139,6 +150,11 @@ impl Ledger {
             MessageBody::Resumed(_) => "resumed",
             MessageBody::Terminated(_) => "terminated",
             MessageBody::Rewound(_) => "rewound",
+            MessageBody::Migrated { module } => {
+                assert!(!self.kept[&key].status.is_final(), "{key} has ended, and is moved");
+                self.check_stored(&self.kept[&key].id, &module);
+                "moved"
+            }
             _ => "other",
         };
         self.count(key, what);
@@ -164,7 +180,31 @@ impl Ledger {
         self.ids.remove(&kept.id);
     }
 
+    pub fn deployed(&mut self, digest: &str) {
+        self.modules.insert(digest.to_owned());
+        *self.counts.entry((digest.to_owned(), "deployed")).or_default() += 1;
+    }
+
+    pub fn deleted(&mut self, digest: &str) {
+        assert!(self.modules.remove(digest), "{digest} is deleted, and was not there");
+        *self.counts.entry((digest.to_owned(), "deleted")).or_default() += 1;
+        let moves = |body: &MessageBody| matches!(body, MessageBody::Migrated { module } if module == digest);
+        for Kept { id, module, status, inbox, .. } in self.kept.values() {
+            let may_go_on = !status.is_final() || *status == RuntimeStatus::Failed;
+            assert!(!may_go_on || module != digest, "{id} needs {digest}, which is deleted");
+            let is_moved = !status.is_final() && inbox.values().any(|message| moves(&body(message)));
+            assert!(!is_moved, "{id} is about to be moved to {digest}, which is deleted");
+        }
+    }
+
+    fn check_stored(&self, id: &str, module: &str) {
+        assert!(self.modules.contains(module), "{id} is to run {module}, which is not stored");
+    }
+
     fn turn(&mut self, key: InstanceKey, turn: &TurnRecord) {
+        if let Some(module) = turn.module.as_ref().or(turn.generation.as_ref().map(|next| &next.module)) {
+            self.check_stored(&self.kept[&key].id, module);
+        }
         let kept = self.kept.get_mut(&key).unwrap();
         let id = kept.id.clone();
         assert_eq!(turn.expected_version, kept.version, "{id}");
@@ -186,6 +226,7 @@ impl Ledger {
                 assert_eq!(times, 1, "{id}: {seq} is consumed, and is not in history once: {message:?}");
             }
             check_sent(&id, &steps, &turn.outgoing);
+            check_moves(kept, &consumed, &steps, turn);
         }
         let end = kept.steps.last().map(|step| step.at);
         let times = end.into_iter().chain(steps.iter().map(|step| step.at));
@@ -205,6 +246,8 @@ impl Ledger {
             Some(generation) => {
                 assert!(turn.steps.is_none() && generation.execution != kept.execution, "{id}");
                 kept.execution.clone_from(&generation.execution);
+                kept.module.clone_from(&generation.module);
+                *self.counts.entry((id.clone(), "renewed")).or_default() += 1;
                 kept.steps.clear();
                 let before = kept.inbox.insert(generation.start.seq, generation.start.clone());
                 assert!(before.is_none(), "{id}: the start of a generation takes the place of {before:?}");
@@ -216,6 +259,25 @@ impl Ledger {
             assert!(self.outbox.insert(*seq, sent).is_none(), "{id}: {seq} is sent twice");
         }
     }
+}
+
+/// Each move that was accepted is made, unless the instance has ended or is there already; and the module is the one it was last moved to.
+fn check_moves(kept: &mut Kept, consumed: &BTreeMap<u64, MessageBody>, steps: &[Step], turn: &TurnRecord) {
+    let id = &kept.id;
+    let moved_to = |message: &MessageBody| match message {
+        MessageBody::Migrated { module } => Some(module.clone()),
+        _ => None,
+    };
+    let moves: Vec<(u64, String)> =
+        steps.iter().filter_map(|step| Some((step.seq, moved_to(&step.message)?))).collect();
+    for (seq, module) in consumed.iter().filter_map(|(seq, message)| Some((seq, moved_to(message)?))) {
+        let is_there = module == kept.module || moves.iter().any(|(_, other)| *other == module);
+        let is_made = moves.iter().any(|(made, _)| made == seq);
+        assert!(is_made || is_there || turn.status.is_final(), "{id} is not moved to {module}");
+    }
+    let last = moves.into_iter().last().map(|(_, module)| module);
+    assert_eq!(turn.module, last, "{id}: the module that it is moved to");
+    kept.module = last.unwrap_or_else(|| kept.module.clone());
 }
 
 /// What stands beside a history is what follows from it.

@@ -3,7 +3,7 @@
 //!
 //! - [`world`]: what happens next; [`swarm`]: what may happen; [`fate`]: chance, and the record of all that happened
 //! - [`host`], [`store`], [`clock`], [`activities`]: what is around a dispatcher
-//! - [`clients`]: the workload, and what its answers promise
+//! - [`clients`]: the workload, and what its answers promise; [`modules`]: the same of what is asked about modules
 //! - [`disk`], [`ledger`], [`twin`], [`rest`]: what must hold, whatever was asked
 //!
 //! `SEED=1 cargo xtask sim` runs one seed, `cargo xtask sim --seeds 1000` or `--minutes 30` many.
@@ -15,6 +15,7 @@ mod disk;
 mod fate;
 mod host;
 mod ledger;
+mod modules;
 mod rest;
 mod store;
 mod swarm;
@@ -22,61 +23,31 @@ mod twin;
 mod world;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use fermata::engine::Engine;
-use fermata::limits::GuestLimits;
-use fermata::store::Module;
-use fermata_replay::Timestamp;
 use tests::number;
 
+use swarm::Theme;
 use world::run;
 
 /// Seeds that have found a bug, by the bug.
 const FOUND: &str = include_str!("found.txt");
-
-/// One for all runs of the process: it takes much address space.
-fn engine() -> Arc<Engine> {
-    setting().0.clone()
-}
-
-fn module() -> &'static Module {
-    &setting().1
-}
-
-fn setting() -> &'static (Arc<Engine>, Module) {
-    static SETTING: OnceLock<(Arc<Engine>, Module)> = OnceLock::new();
-    SETTING.get_or_init(|| {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation-modules");
-        let engine = Engine::new(GuestLimits::default(), 512, &cache).unwrap();
-        let admitted = engine.admit(&tests::guest_bytes("test-guest-a")).unwrap();
-        let module = Module {
-            digest: admitted.module.digest().to_owned(),
-            bytes: admitted.component.into(),
-            orchestrators: admitted.module.orchestrators().to_vec(),
-            activities: admitted.module.activities().to_vec(),
-            deployed: Timestamp(0),
-        };
-        (engine, module)
-    })
-}
 
 #[test]
 fn what_was_found_once_is_found_no_more() {
     panic_everywhere();
     for line in FOUND.lines().filter(|line| !line.starts_with('#')) {
         let seed = line.split_whitespace().next().expect("a line begins with a seed");
-        run(seed.parse().expect("a seed is a number"));
+        run(seed.parse().expect("a seed is a number"), Some(Theme::Anything));
     }
 }
 
 #[test]
 fn a_seed_does_the_same_twice() {
     panic_everywhere();
-    for _ in 0..3 {
+    for theme in Theme::ALL {
         let seed = fastrand::u64(..);
-        let (one, other) = (run(seed), run(seed));
+        let (one, other) = (run(seed, Some(theme)), run(seed, Some(theme)));
         for (number, (one, other)) in one.lines().zip(other.lines()).enumerate() {
             assert_eq!(one, other, "line {number} of seed {seed}");
         }
@@ -89,14 +60,14 @@ fn a_seed_does_the_same_twice() {
 fn all_seeds_hold() {
     panic_everywhere();
     if let Some(seed) = number("SEED") {
-        run(seed);
+        run(seed, None);
         return;
     }
     let seeds = number("FERMATA_SIM_SEEDS").unwrap_or(u64::MAX);
     let seconds = number("FERMATA_SIM_SECONDS").unwrap_or(if seeds == u64::MAX { 60 } else { u64::MAX / 2 });
     let (begun, mut ran) = (Instant::now(), 0);
     while ran < seeds && begun.elapsed() < Duration::from_secs(seconds) {
-        run(fastrand::u64(..));
+        run(fastrand::u64(..), None);
         ran += 1;
     }
     println!("{ran} seeds in {:?}", begun.elapsed());

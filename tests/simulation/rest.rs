@@ -12,6 +12,7 @@ use super::clients::{Record, check_view, client_of};
 use super::clock::HandClock;
 use super::disk::Disk;
 use super::fate::lock;
+use super::modules;
 use super::world::World;
 
 const HOUR: i64 = 3_600_000_000;
@@ -48,7 +49,11 @@ fn restless(disk: &Disk, clock: &HandClock, dispatcher: Option<&Dispatcher>) -> 
     for unread in block_on(memory.unread()).unwrap() {
         let loaded = block_on(memory.load(unread.key)).unwrap().expect("it has unread messages");
         let mut bodies = loaded.unread.iter().map(|message| serde_json::from_str(&message.body).unwrap());
-        let is_called_back = bodies.any(|body| matches!(body, MessageBody::Resumed(_) | MessageBody::Terminated(_)));
+        let calls_back = |body| {
+            use MessageBody::{Migrated, Resumed, Terminated};
+            matches!(body, Resumed(_) | Terminated(_) | Migrated { .. })
+        };
+        let is_called_back = bodies.any(calls_back);
         if is_called_back || !is_suspended(unread.key) {
             return Some(format!("messages are unread: {loaded:#?}"));
         }
@@ -142,6 +147,7 @@ fn check(world: &World) {
 fn find(disk: &Disk, dispatcher: &Dispatcher, instance: Instance) -> Found {
     let view = block_on(dispatcher.view(&instance.id, true)).unwrap().expect("it is there");
     check_view(&view);
+    let output = view.output.clone();
     assert_eq!(view.status, instance.status, "{}", instance.id);
     let history = view.history.expect("it was asked for").steps;
     let loaded = block_on(disk.memory().load(instance.key)).unwrap().expect("it is there");
@@ -160,6 +166,7 @@ fn find(disk: &Disk, dispatcher: &Dispatcher, instance: Instance) -> Found {
         }
         steps.push(step);
     }
+    modules::check(&instance, &state, &steps, output.as_ref());
     Found { instance, start, state, steps, rewound, unread }
 }
 
@@ -237,9 +244,9 @@ fn check_events(record: &Record, found: &Found, is_troubled: bool) {
     }
 }
 
-/// Names and numbers of all events that an instance has got, in order.
+/// Names and numbers of all events that an instance has got, in order, but for those without a number.
 fn events_of(found: &Found) -> Vec<(String, u64)> {
-    let number = |input: &fermata_replay::Payload| input.as_str().parse::<u64>().unwrap();
+    let number = |input: &fermata_replay::Payload| input.as_str().parse::<u64>().ok();
     let mut events = Vec::new();
     if found.instance.name.starts_with("OneEach") {
         // What former generations took.
@@ -247,10 +254,11 @@ fn events_of(found: &Found) -> Vec<(String, u64)> {
         let taken = input["taken"].as_array().unwrap();
         events.extend(taken.iter().map(|taken| ("item".to_owned(), taken.as_u64().unwrap())));
     }
-    events.extend(found.start.carried.iter().map(|event| (event.name.clone(), number(&event.input))));
+    let carried = found.start.carried.iter();
+    events.extend(carried.filter_map(|event| Some((event.name.clone(), number(&event.input)?))));
     for message in found.steps.iter().map(|step| &step.message).chain(&found.unread) {
         if let MessageBody::EventRaised { name, input } = message {
-            events.push((name.clone(), number(input)));
+            events.extend(number(input).map(|number| (name.clone(), number)));
         }
     }
     events

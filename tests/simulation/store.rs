@@ -1,7 +1,7 @@
 //! A store as an owner sees it: what it submits is written, and answered, when chance says so; what it reads it may hear late. It is as
 //! good as the disk beneath, and fails where that does not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +25,7 @@ pub struct SlowStore {
 
 #[derive(Default)]
 struct UnderWay {
-    submitted: VecDeque<(Write, OnDurable)>,
+    submitted: VecDeque<Submitted>,
     /// On disk, or refused, and not answered.
     written: VecDeque<(OnDurable, Result<(), StoreError>)>,
     /// Who waits for what was read.
@@ -34,6 +34,22 @@ struct UnderWay {
     answering: bool,
     lost: Option<Arc<str>>,
     leases: Vec<Lease>,
+    /// How often each instance was loaded to be run since a write was last answered, or a read failed.
+    loads: BTreeMap<InstanceKey, usize>,
+}
+
+/// So often an instance may be loaded meanwhile: what waits for a write is woken by that.
+const LOADS: usize = 8;
+
+/// What waits to be written.
+enum Submitted {
+    Write(Box<Write>, OnDurable),
+    /// A module is to be deleted, and somebody waits for that.
+    Deletion {
+        digest: String,
+        move_to: String,
+        answer: oneshot::Sender<Result<u64, StoreError>>,
+    },
 }
 
 impl SlowStore {
@@ -66,7 +82,15 @@ impl SlowStore {
         let mut wrong: Option<StoreError> = None;
         let is_shared = self.fate.draw(|rng| rng.bool());
         for _ in 0..count {
-            let Some((write, on_durable)) = lock(&self.under_way).submitted.pop_front() else { break };
+            let next = lock(&self.under_way).submitted.pop_front();
+            let (write, on_durable) = match next {
+                Some(Submitted::Write(write, on_durable)) => (*write, on_durable),
+                Some(Submitted::Deletion { digest, move_to, answer }) => {
+                    let _ = answer.send(self.disk.delete_module(self.number, &digest, &move_to));
+                    continue;
+                }
+                None => break,
+            };
             wrong = wrong.filter(|_| is_shared).or_else(|| self.fault());
             let outcome = match wrong.clone() {
                 Some(fault) => {
@@ -100,7 +124,12 @@ impl SlowStore {
         let reason: Arc<str> = "by chance".into();
         let mut under_way = lock(&self.under_way);
         let UnderWay { submitted, written, .. } = &mut *under_way;
-        let all = written.drain(..).map(|(on_durable, _)| on_durable).chain(submitted.drain(..).map(|(_, then)| then));
+        // Who waits for a deletion hears that it is lost.
+        let unwritten = submitted.drain(..).filter_map(|submitted| match submitted {
+            Submitted::Write(_, on_durable) => Some(on_durable),
+            Submitted::Deletion { .. } => None,
+        });
+        let all = written.drain(..).map(|(on_durable, _)| on_durable).chain(unwritten);
         let all: Vec<_> = all.map(|on_durable| (on_durable, Err(StoreError::Poisoned(reason.clone())))).collect();
         self.fate.note(format_args!("  {}: the store is lost, with {} writes", self.number, all.len()));
         under_way.written.extend(all);
@@ -112,6 +141,7 @@ impl SlowStore {
         let count = {
             let mut under_way = lock(&self.under_way);
             under_way.answering = true;
+            under_way.loads.clear();
             1 + self.fate.below(under_way.written.len())
         };
         for _ in 0..count {
@@ -168,6 +198,7 @@ impl SlowStore {
             }
         ));
         if fails {
+            lock(&self.under_way).loads.clear();
             return Box::pin(ready(Err(StoreError::Io("a read, by chance".into()))));
         }
         if !is_late {
@@ -189,7 +220,7 @@ impl SlowStore {
 
 impl Store for SlowStore {
     fn acquire<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, Vec<Lease>> {
-        let leases = self.disk.acquire(owner);
+        let leases = self.disk.acquire(self.number, owner);
         lock(&self.under_way).leases.clone_from(&leases);
         Box::pin(ready(Ok(leases)))
     }
@@ -203,16 +234,22 @@ impl Store for SlowStore {
         self.disk.memory().reserve(count)
     }
 
-    fn deploy(&self, _: Module) -> StoreFuture<'_, ()> {
-        unreachable!("the disk has the module")
+    fn deploy(&self, module: Module) -> StoreFuture<'_, ()> {
+        Box::pin(ready(self.check().and_then(|()| self.disk.deploy(self.number, module))))
     }
 
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
         self.disk.memory().modules()
     }
 
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
-        self.disk.memory().delete_module(digest)
+    fn delete_module<'a>(&'a self, digest: &'a str, move_to: &'a str) -> StoreFuture<'a, u64> {
+        let (digest, move_to) = (digest.to_owned(), move_to.to_owned());
+        let (answer, deleted) = oneshot::channel();
+        match self.check() {
+            Err(lost) => drop(answer.send(Err(lost))),
+            Ok(()) => lock(&self.under_way).submitted.push_back(Submitted::Deletion { digest, move_to, answer }),
+        }
+        Box::pin(async { deleted.await.unwrap_or_else(|_| Err(StoreError::Poisoned("by chance".into()))) })
     }
 
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {
@@ -222,7 +259,7 @@ impl Store for SlowStore {
     fn submit(&self, write: Write, on_durable: OnDurable) {
         match self.check() {
             Err(lost) => on_durable(Err(lost)),
-            Ok(()) => lock(&self.under_way).submitted.push_back((write, on_durable)),
+            Ok(()) => lock(&self.under_way).submitted.push_back(Submitted::Write(Box::new(write), on_durable)),
         }
     }
 
@@ -239,6 +276,12 @@ impl Store for SlowStore {
     }
 
     fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>> {
+        if !self.fate.is_inside() {
+            let mut under_way = lock(&self.under_way);
+            let loads = under_way.loads.entry(key).or_default();
+            *loads += 1;
+            assert!(*loads <= LOADS, "{key} is loaded again and again");
+        }
         self.read("load", move |memory| memory.load(key))
     }
 

@@ -5,6 +5,7 @@ use fermata::dispatcher::{Residency, Retention};
 /// What may happen in a run. Numbers of faults say one in how many; 0: none.
 #[derive(Debug)]
 pub struct Swarm {
+    pub theme: Theme,
     pub residency: Residency,
     /// Turns that may be under way at a time.
     pub workers: usize,
@@ -43,6 +44,24 @@ pub struct Swarm {
     pub twin: bool,
 }
 
+/// What a run is about beside all that its seed draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    Anything,
+    /// Few instances are suspended and resumed all the time, and owners change.
+    Pauses,
+    /// Modules come and go, and instances are moved from one to another.
+    Modules,
+}
+
+impl Theme {
+    pub const ALL: [Theme; 3] = [Theme::Anything, Theme::Pauses, Theme::Modules];
+
+    pub fn draw(rng: &mut fastrand::Rng) -> Theme {
+        Theme::ALL[[0, 0, 1, 2][rng.usize(0..4)]]
+    }
+}
+
 /// How one owner follows on another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -65,6 +84,7 @@ impl Swarm {
         };
         let changing = rng.bool();
         Swarm {
+            theme: Theme::Anything,
             residency: residency[rng.usize(0..4)],
             workers: rng.usize(1..=3),
             activities: rng.usize(1..=4),
@@ -88,6 +108,34 @@ impl Swarm {
             changes: if changing { rng.usize(1..=4) } else { 0 },
             ways: subset(rng, 3).into_iter().map(|way| [Way::Crash, Way::Close, Way::Takeover][way]).collect(),
             twin: rng.u32(0..4) == 0,
+        }
+    }
+}
+
+/// Kinds of orchestrators that wait for events, and for times or children beside them.
+const PATIENT: [usize; 9] = [0, 1, 3, 4, 6, 6, 10, 11, 14];
+
+impl Swarm {
+    /// The same, about something.
+    pub fn about(mut self, theme: Theme, rng: &mut fastrand::Rng) -> Swarm {
+        self.theme = theme;
+        match theme {
+            Theme::Anything => self,
+            Theme::Modules => Swarm { ids: rng.u32(2..=6), ..self },
+            Theme::Pauses => {
+                let patient = subset(rng, PATIENT.len()).into_iter().map(|place| PATIENT[place]).collect();
+                let ways = [vec![Way::Crash], vec![Way::Crash, Way::Takeover], self.ways];
+                Swarm {
+                    orchestrators: patient,
+                    wishes: weights(rng, &[10, 40, 16, 24, 2, 2, 1, 2, 3]),
+                    pace: weights(rng, &[40, 20, 6, 10, 10, 10, 30, 16, 1]),
+                    ids: rng.u32(1..=2),
+                    meanwhile: [1, 1, 3, self.meanwhile][rng.usize(0..4)],
+                    changes: [self.changes, rng.usize(4..=12)][rng.usize(0..2)],
+                    ways: ways.into_iter().nth(rng.usize(0..3)).expect("there are three"),
+                    ..self
+                }
+            }
         }
     }
 }

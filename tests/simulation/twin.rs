@@ -27,10 +27,9 @@ struct Answer {
 }
 
 impl Twin {
-    pub fn new(module: &Module) -> Twin {
+    pub fn new() -> Twin {
         let dir = TempDir::new().unwrap();
         let store = Embedded::open(dir.path()).unwrap();
-        block_on(store.deploy(module.clone())).unwrap();
         Twin { dir, store: Mutex::new(Some(store)), answers: Mutex::default() }
     }
 
@@ -42,6 +41,16 @@ impl Twin {
         let (sender, given) = channel();
         self.with(|store| store.submit(write.clone(), Box::new(move |outcome| sender.send(outcome).unwrap())));
         lock(&self.answers).push_back(Answer { write, expected, given });
+    }
+
+    pub fn deploy(&self, module: Module) {
+        self.with(|store| block_on(store.deploy(module))).unwrap();
+    }
+
+    /// It counts who needs it in what is durable.
+    pub fn delete_module(&self, digest: &str, move_to: &str) -> Result<u64, StoreError> {
+        self.hear();
+        self.with(|store| block_on(store.delete_module(digest, move_to)))
     }
 
     pub fn acquire(&self, owner: &str) -> Vec<Lease> {
@@ -59,10 +68,14 @@ impl Twin {
         *store = Some(Embedded::open(self.dir.path()).unwrap());
     }
 
-    pub fn check(&self, memory: &impl Store) {
+    fn hear(&self) {
         for Answer { write, expected, given } in lock(&self.answers).drain(..) {
             assert_eq!(given.recv().unwrap(), expected, "the embedded store answers otherwise: {write:?}");
         }
+    }
+
+    pub fn check(&self, memory: &impl Store) {
+        self.hear();
         let (mine, expected) = (self.with(contents), contents(memory));
         for (mine, expected) in mine.iter().zip(&expected) {
             assert_eq!(mine, expected, "the embedded store has something else");
@@ -80,6 +93,7 @@ fn contents(store: &impl Store) -> Vec<String> {
         let chunks = loaded.history.iter().map(|chunk| serde_json::from_str::<Vec<Step>>(chunk).unwrap());
         add(&(&instance, chunks.flatten().collect::<Vec<_>>(), loaded.unread));
     }
+    add(&block_on(store.modules()).unwrap());
     add(&block_on(store.unread()).unwrap());
     add(&block_on(store.open_activities()).unwrap());
     add(&block_on(store.outbox()).unwrap());

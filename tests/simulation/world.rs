@@ -8,8 +8,8 @@ use super::clock::HandClock;
 use super::disk::Disk;
 use super::fate::{Fate, PANICKED, lock};
 use super::host::Host;
-use super::swarm::Way;
-use super::{module, rest};
+use super::rest;
+use super::swarm::{Theme, Way};
 
 /// Steps in which a run must come to its end.
 const STEPS: usize = 2_000_000;
@@ -59,10 +59,10 @@ const ACTIONS: [Action; 9] = [
     Action::Jump,
 ];
 
-/// Runs a seed to its end, and gives its trace.
-pub fn run(seed: u64) -> String {
+/// Runs a seed to its end, and gives its trace. `theme`: another one than it draws.
+pub fn run(seed: u64, theme: Option<Theme>) -> String {
     PANICKED.set(false);
-    let world = World::of(seed);
+    let world = World::of(seed, theme);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
     let trace = world.fate.take_trace();
     match ended {
@@ -75,12 +75,12 @@ pub fn run(seed: u64) -> String {
 }
 
 impl World {
-    fn of(seed: u64) -> Arc<World> {
-        let fate = Arc::new(Fate::of(seed));
+    fn of(seed: u64, theme: Option<Theme>) -> Arc<World> {
+        let fate = Arc::new(Fate::of(seed, theme));
         fate.note(format_args!("{:?}", fate.swarm));
         let (clients, asks) = (fate.swarm.clients, fate.swarm.asks);
         Arc::new(World {
-            disk: Disk::new(fate.clone(), module()),
+            disk: Disk::new(fate.clone()),
             fate,
             clock: HandClock::new(),
             record: Mutex::default(),
@@ -113,6 +113,10 @@ impl World {
         let mut changes = self.fate.swarm.changes;
         self.until("the clients have asked", |world| {
             world.begin_again_if_lost();
+            if changes > 0 && world.is_to_be_resumed() {
+                changes -= 1;
+                world.change(Way::Crash);
+            }
             if changes > 0 && world.fate.below(400) == 0 {
                 changes -= 1;
                 let ways = &world.fate.swarm.ways;
@@ -120,6 +124,13 @@ impl World {
             }
             world.clients_are_done()
         });
+    }
+
+    /// Now and then, while what resumes an instance is unread: the next owner has it from the store.
+    fn is_to_be_resumed(&self) -> bool {
+        self.fate.swarm.theme == Theme::Pauses
+            && self.disk.ledger(|ledger| ledger.unread_resumes()) > 0
+            && self.fate.aside(|rng| rng.u32(0..40)) == 0
     }
 
     fn clients_are_done(&self) -> bool {

@@ -29,8 +29,8 @@ async fn all_back_ends_answer_alike() {
             writes.leases = one.unwrap();
         }
         let digest = format!("d{}", writes.below(MODULES));
-        let deleted = model.store.delete_module(&digest).await;
-        assert_eq!(tested.store.delete_module(&digest).await, deleted, "round {round}, module {digest}");
+        let deleted = model.store.delete_module(&digest, "{}").await;
+        assert_eq!(tested.store.delete_module(&digest, "{}").await, deleted, "round {round}, module {digest}");
         if deleted == Err(StoreError::Missing) {
             for world in &worlds {
                 world.store.deploy(module(&digest)).await.unwrap();

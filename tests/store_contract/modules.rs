@@ -1,9 +1,9 @@
 //! Modules are kept; the one deployed last is the active one.
 
-use fermata::store::{Module, ModuleInfo, StoreError, TurnRecord};
+use fermata::store::{Change, Module, ModuleInfo, StoreError, TurnRecord};
 use fermata_replay::{RuntimeStatus, Timestamp};
 
-use crate::kit::{World, on_every_back_end, turn};
+use crate::kit::{World, message, on_every_back_end, turn};
 
 fn module(digest: &str, at: i64) -> Module {
     Module {
@@ -55,7 +55,7 @@ on_every_back_end! {
 
 on_every_back_end! {
     async fn a_module_goes_when_nobody_needs_it(world) {
-        assert_eq!(world.store.delete_module("d1").await, Err(StoreError::Missing));
+        assert_eq!(world.store.delete_module("d1", "to d1").await, Err(StoreError::Missing));
         for digest in ["d1", "d2"] {
             world.store.deploy(module(digest, 1)).await.unwrap();
         }
@@ -69,7 +69,7 @@ on_every_back_end! {
         let pending = world.create("pending", None).await.unwrap();
         let running = world.create("running", None).await.unwrap();
         world.turn(running, TurnRecord { status: RuntimeStatus::Suspended, ..turn(0) }).await.unwrap();
-        assert_eq!(world.store.delete_module("d1").await, Ok(3), "those that have not ended, and the one that failed");
+        assert_eq!(world.store.delete_module("d1", "to d1").await, Ok(3), "those that have not ended, and the one that failed");
         assert!(world.store.module_bytes("d1").await.unwrap().is_some());
 
         world.turn(running, TurnRecord { status: RuntimeStatus::Completed, ..turn(1) }).await.unwrap();
@@ -77,10 +77,16 @@ on_every_back_end! {
         let failed = keys.iter().find(|(_, status)| *status == RuntimeStatus::Failed).unwrap().0;
         world.turn(failed, TurnRecord { status: RuntimeStatus::Terminated, ..turn(1) }).await.unwrap();
         assert_eq!(world.load(pending).await.instance.module, "d2");
-        assert_eq!(world.store.delete_module("d2").await, Ok(1));
-        assert_eq!(world.store.delete_module("d1").await, Ok(0));
+        assert_eq!(world.store.delete_module("d2", "to d2").await, Ok(1));
+
+        let (seq, move_to) = (world.number().await, "to d1");
+        let accept = Change::Accept { message: message(seq, move_to), sent: None, once: None };
+        world.write(pending, accept).await.unwrap();
+        assert_eq!(world.store.delete_module("d1", move_to).await, Ok(1), "what is unread needs it");
+        world.turn(pending, TurnRecord { consumed: vec![seq], ..turn(1) }).await.unwrap();
+        assert_eq!(world.store.delete_module("d1", "to d1").await, Ok(0));
         assert_eq!(world.store.module_bytes("d1").await, Ok(None));
         assert_eq!(deployed(&world).await, [("d2".to_owned(), 1)]);
-        assert_eq!(world.store.delete_module("d1").await, Err(StoreError::Missing));
+        assert_eq!(world.store.delete_module("d1", "to d1").await, Err(StoreError::Missing));
     }
 }

@@ -194,6 +194,10 @@ impl Dispatcher {
         if partition.departures != departures || partition.slots.contains_key(id) {
             return Ok(None);
         }
+        // The newest, until the start is submitted: one that is not may be gone by now, or before that.
+        let active = self.registry.read();
+        let newest = active.orchestrator(&start.name).map(|(_, module)| module);
+        let start = Start { module: newest.unwrap_or_else(|| start.module.clone()), ..start.clone() };
         let instance = NewInstance {
             id: id.to_owned(),
             name: start.name.clone(),
@@ -207,7 +211,7 @@ impl Dispatcher {
             return Err(StartError::Busy);
         }
         let (key, lease) = (self.ids.next()?, self.leases[number as usize]);
-        let message = self.message(MessageBody::Started(Box::new(start.clone())))?;
+        let message = self.message(MessageBody::Started(Box::new(start)))?;
         if !share.instance_may_begin() {
             self.metrics().hit(Limit::Instances);
             return Err(StartError::Enough { name: instance.name, most: self.limits.orchestrator_instances });

@@ -6,6 +6,7 @@ use fermata_replay::{RuntimeStatus, Step, Timestamp, Turn};
 
 use super::Dispatcher;
 use super::generation::to_json;
+use super::registry::Active;
 use super::slot::{Inner, Slot};
 use super::view::{InstanceView, Shown};
 use crate::engine::{Guest, Line};
@@ -20,13 +21,13 @@ const ROW_DECISIONS: usize = 4;
 impl Dispatcher {
     /// Submits a turn that no guest ran; what it lets loose starts when it is durable. False where the slot is not to be trusted.
     pub(super) fn commit(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn) -> bool {
-        self.commit_and(slot, turn, Vec::new(), || None, |_, _| None)
+        self.commit_and(slot, turn, Vec::new(), || None, |_, _, _| None)
     }
 
     /// The same of a turn that a guest ran, with its log.
     pub(super) fn commit_of(self: &Arc<Self>, slot: &Arc<Slot>, turn: Turn, guest: &mut Guest) -> bool {
         let log = guest.take_log();
-        self.commit_and(slot, turn, log, || guest.state(Shown::of), |_, _| None)
+        self.commit_and(slot, turn, log, || guest.state(Shown::of), |_, _, _| None)
     }
 
     /// The same; `shown` tells those who wait for the turn what the instance shows after it, and the generation that follows is begun under the slot's lock.
@@ -36,7 +37,7 @@ impl Dispatcher {
         mut turn: Turn,
         log: Vec<Line>,
         shown: impl FnOnce() -> Option<Shown>,
-        follow: impl FnOnce(&mut Inner, &mut Turn) -> Option<NewGeneration>,
+        follow: impl FnOnce(&mut Inner, &mut Turn, &Active) -> Option<NewGeneration>,
     ) -> bool {
         self.warn_of_size(slot, &turn);
         self.wait_for_disk();
@@ -70,7 +71,9 @@ impl Dispatcher {
         let shown = if taken.is_empty() { None } else { shown() };
         let shown = shown.map(|shown| Arc::new(shown.after(slot, &inner, &turn, updated(&turn, now))));
         let after = After { taken, shown, ..After::new(slot, &inner, &turn, &outgoing, log) };
-        let generation = follow(&mut inner, &mut turn);
+        // Until the turn is submitted: the module of the next generation must not go.
+        let active = turn.next.is_some().then(|| self.registry.read());
+        let generation = active.as_ref().and_then(|active| follow(&mut inner, &mut turn, active));
         let decisions: usize = turn.steps.iter().map(|step| step.decisions.len()).sum();
         let record = record(turn, steps, outgoing, generation, inner.version, now);
         inner.version += 1;
@@ -94,6 +97,7 @@ impl Dispatcher {
                 after.come_true(&dispatcher, &of);
             }
         });
+        drop(active);
         if inner.status == RuntimeStatus::Suspended || inner.pending {
             inner.leave_in_store();
         }

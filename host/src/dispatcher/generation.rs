@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fermata_replay::{Message, MessageBody, NextGeneration, Parent, Payload, Start};
 
 use super::Dispatcher;
+use super::registry::Active;
 use super::simulator::random;
 use super::slot::Inner;
 use crate::store::{NewGeneration, StoredMessage};
@@ -33,12 +34,13 @@ impl Dispatcher {
     pub(super) fn begin_generation(
         &self,
         inner: &mut Inner,
+        active: &Active,
         old: Start,
         next: NextGeneration,
         seq: u64,
         mut left: Vec<Message>,
     ) -> NewGeneration {
-        let newest = self.registry.orchestrator(&old.name).filter(|_| !next.same_module);
+        let newest = active.orchestrator(&old.name).filter(|_| !next.same_module);
         let (name, module) = newest.unwrap_or_else(|| (old.name.clone(), inner.module.to_string()));
         let start = Start {
             name,

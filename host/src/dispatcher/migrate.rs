@@ -6,6 +6,7 @@ use fermata_replay::{Execution, MessageBody, Mismatch, RuntimeStatus, State, Tim
 
 use super::Dispatcher;
 use super::admission::closed;
+use super::generation::to_json;
 use super::turn::{Lifeless, decode};
 use crate::engine::{End, Module, Progress};
 use crate::store::{Change, Filter, Instance, StoreError};
@@ -74,12 +75,8 @@ impl Dispatcher {
             return Err(MigrateError::NoOrchestrator { digest, name, holds: info.orchestrators.join(", ") });
         }
         let (dispatcher, digest) = (self.clone(), info.digest);
-        let loaded = tokio::task::spawn_blocking(move || dispatcher.module(&digest)).await;
-        let module = match loaded {
-            Ok(Ok(module)) => module,
-            Ok(Err(lifeless)) => return Err(StoreError::Io(Lifeless::into_reason(lifeless).into()).into()),
-            Err(error) => return Err(StoreError::Io(error.to_string().into()).into()),
-        };
+        let loaded = self.apart(move || dispatcher.module(&digest)).await?;
+        let module = loaded.map_err(|lifeless| StoreError::Io(Lifeless::into_reason(lifeless).into()))?;
         let mut migrations = Vec::with_capacity(instances.len());
         for instance in instances {
             let fit = self.migrate_one(&instance, &module, dry_run).await;
@@ -122,16 +119,22 @@ impl Dispatcher {
         Fit::Unknown("the instance is too busy to be moved: try again".into())
     }
 
-    /// None where the instance went on while it was looked at.
+    /// None where the instance went on, or the module was deleted, while it was looked at.
     async fn try_migrate(
         self: &Arc<Self>,
         instance: &Instance,
         module: &Arc<Module>,
         dry_run: bool,
     ) -> Result<Option<Fit>, StoreError> {
+        if !self.registry.read().keeps(module.digest()) {
+            return Ok(Some(Fit::Unknown("the module was deleted, or is about to be".into())));
+        }
         let Some(loaded) = self.store.load(instance.key).await? else { return Err(StoreError::Missing) };
         if loaded.instance.module == module.digest() {
             return Ok(Some(Fit::Same));
+        }
+        if loaded.instance.status.is_final() {
+            return Ok(Some(Fit::Unknown("the instance has ended meanwhile".into())));
         }
         let version = loaded.instance.version;
         let (engine, checked, id, key) = (self.engine.clone(), module.clone(), instance.id.clone(), instance.key);
@@ -150,16 +153,17 @@ impl Dispatcher {
                 Progress::Ended(End::Abandoned(reason)) => Fit::Unknown(reason),
             })
         };
-        let fit =
-            tokio::task::spawn_blocking(check).await.map_err(|error| StoreError::Io(error.to_string().into()))??;
+        let fit = self.apart(check).await??;
         if dry_run || !matches!(fit, Fit::Fits) {
             return Ok(Some(fit));
         }
         let Some(slot) = self.at_rest(&instance.id).await? else { return Err(StoreError::Missing) };
         let delivery = {
             let mut inner = slot.lock();
+            // Until the move is submitted: the module must not go.
+            let active = self.registry.read();
             let went_on = inner.version != version || inner.scheduled || inner.has_work() || !inner.is_trusted();
-            if slot.key != instance.key || went_on {
+            if slot.key != instance.key || went_on || !active.keeps(module.digest()) {
                 None
             } else {
                 let unparked = inner.parked.then(|| self.unpark_slot(&slot, &mut inner));
@@ -191,12 +195,18 @@ impl Dispatcher {
         if !names.is_empty() {
             return Ok(ModuleDeletion::Active(names));
         }
-        let needed = self.store.delete_module(digest).await?;
-        if needed > 0 {
-            return Ok(ModuleDeletion::Needed(needed));
+        self.registry.set_leaving(Some(digest));
+        let move_to = to_json(&MessageBody::Migrated { module: digest.to_owned() });
+        let deleted = self.store.delete_module(digest, &move_to).await;
+        if deleted != Ok(0) {
+            self.registry.set_leaving(None);
+            return deleted.map(ModuleDeletion::Needed);
         }
         self.registry.replace(self.store.modules().await?);
-        self.engine.forget(digest);
+        // Runs that are simulated share the engine.
+        if self.simulator.is_none() {
+            self.engine.forget(digest);
+        }
         Ok(ModuleDeletion::Deleted)
     }
 }
@@ -205,7 +215,7 @@ impl Dispatcher {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModuleDeletion {
     Deleted,
-    /// So many instances are pinned to it that have not ended, or may be rewound.
+    /// So many instances are pinned to it that have not ended, or may be rewound; or are about to be moved to it.
     Needed(u64),
     /// It is the newest one that holds these names.
     Active(Vec<String>),

@@ -209,7 +209,8 @@ impl Dispatcher {
         self.keep(admitted).await.map(Some)
     }
 
-    async fn keep(&self, admitted: Admitted) -> Result<ModuleInfo, DeployError> {
+    /// The same as [`Dispatcher::deploy`], for one that was looked at before.
+    pub async fn keep(&self, admitted: Admitted) -> Result<ModuleInfo, DeployError> {
         let _deploying = self.deploying.lock().await;
         let module = &admitted.module;
         let deployed = store::Module {

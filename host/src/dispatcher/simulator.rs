@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fermata_replay::Outcome;
 
 use super::{Dispatcher, asleep};
-use crate::store::Activity;
+use crate::store::{Activity, StoreError};
 
 /// What an activity came to; an error says nothing about it: the host could not run it.
 pub type Performed = Pin<Box<dyn Future<Output = Result<Outcome, String>> + Send>>;
@@ -36,6 +36,17 @@ impl Dispatcher {
         let _runtime = asleep.enter();
         self.turn(&slot, None);
         true
+    }
+
+    /// Does what takes long where it holds up nobody.
+    pub(super) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.simulator {
+            Some(_) => Ok(work()),
+            None => tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Io(error.to_string().into())),
+        }
     }
 
     /// To be called where no lock is held, and where what other threads do makes a difference.

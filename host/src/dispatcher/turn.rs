@@ -252,10 +252,10 @@ impl Dispatcher {
         if let (Some(turn), Some(start)) = (guest.take_turn(), start) {
             drop(guest);
             let unseen = || None;
-            self.commit_and(slot, turn, log, unseen, |inner, turn| {
+            self.commit_and(slot, turn, log, unseen, |inner, turn, active| {
                 let next = turn.next.take()?;
                 let seq = turn.steps.last().map_or(0, |step| step.seq);
-                Some(self.begin_generation(inner, start, next, seq, left))
+                Some(self.begin_generation(inner, active, start, next, seq, left))
             });
         }
         self.put_back(slot, None);
@@ -301,6 +301,10 @@ impl Dispatcher {
                 Ok(true) => module = execution.state().module().to_owned(),
                 Err(stop) => return Err(Lifeless::Park(stop.to_string())),
             }
+        }
+        // A guest that can go on does so before it is moved: what it does must be what the code does by which it is replayed from then on.
+        if let Some(moved_to) = messages.iter().rev().find_map(moved_to) {
+            module = moved_to.to_owned();
         }
         let module = self.module(&module)?;
         let mut execution = Execution::new(history);
@@ -481,7 +485,14 @@ fn starts(message: &Message) -> bool {
 }
 
 fn migrates(message: &Message) -> bool {
-    matches!(message.body, MessageBody::Migrated { .. })
+    moved_to(message).is_some()
+}
+
+fn moved_to(message: &Message) -> Option<&str> {
+    match &message.body {
+        MessageBody::Migrated { module } => Some(module),
+        _ => None,
+    }
 }
 
 /// History and unread messages, in the order in which they are read.

@@ -60,8 +60,9 @@ pub trait Store: Send + Sync + 'static {
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>>;
 
     /// Removes a module that no instance needs: one is needed by every instance pinned to it which has not ended, or has failed, for
-    /// that may be taken up again. Gives how many need it: 0, and it is gone. [`StoreError::Missing`] where there is no such module.
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64>;
+    /// that may be taken up again; and by every unread message of this body, `move_to`. Gives how many need it: 0, and it is gone.
+    /// [`StoreError::Missing`] where there is no such module. It takes effect after all writes that were submitted before.
+    fn delete_module<'a>(&'a self, digest: &'a str, move_to: &'a str) -> StoreFuture<'a, u64>;
 
     /// The bytes of a module.
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>>;

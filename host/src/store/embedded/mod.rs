@@ -171,15 +171,16 @@ impl Store for Embedded {
     }
 
     /// Counted apart first: while a module is needed, nobody has to wait for the count.
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
+    fn delete_module<'a>(&'a self, digest: &'a str, move_to: &'a str) -> StoreFuture<'a, u64> {
         Box::pin(async move {
-            let wanted = digest.to_owned();
-            let needed = self.read_apart(move |db| modules::needed(db, &wanted).map_err(health::failed_read)).await?;
+            let (wanted, moved) = (digest.to_owned(), move_to.to_owned());
+            let count = move |db: &Connection| modules::needed(db, &wanted, &moved).map_err(health::failed_read);
+            let needed = self.read_apart(count).await?;
             if needed > 0 {
                 return Ok(needed);
             }
-            let digest = digest.to_owned();
-            self.transaction(move |db| modules::delete(db, &digest)).await
+            let (digest, move_to) = (digest.to_owned(), move_to.to_owned());
+            self.transaction(move |db| modules::delete(db, &digest, &move_to)).await
         })
     }
 

@@ -45,14 +45,15 @@ pub(super) fn info(row: &Row<'_>) -> rusqlite::Result<ModuleInfo> {
     })
 }
 
-/// How many instances need a module. Reads all of them that can still run.
-pub(super) fn needed(db: &Connection, digest: &str) -> Result<u64, Failure> {
+/// How many instances need a module, and messages of this body. Reads all instances that can still run, and all that is unread.
+pub(super) fn needed(db: &Connection, digest: &str, move_to: &str) -> Result<u64, Failure> {
     if !db.prepare_cached("SELECT 1 FROM module WHERE digest = ?")?.exists([digest])? {
         return Err(StoreError::Missing.into());
     }
     let mut count =
         db.prepare_cached("SELECT count(*) FROM instance INDEXED BY instance_status WHERE status = ? AND module = ?")?;
-    let mut needed = 0;
+    let moving = "SELECT count(*) FROM inbox WHERE body = ?";
+    let mut needed = db.prepare_cached(moving)?.query_row([move_to], |row| row.get::<_, i64>(0))? as u64;
     for status in RuntimeStatus::ALL {
         if !status.is_final() || status == RuntimeStatus::Failed {
             needed += count.query_row(params![status as i64, digest], |row| row.get::<_, i64>(0))? as u64;
@@ -62,8 +63,8 @@ pub(super) fn needed(db: &Connection, digest: &str) -> Result<u64, Failure> {
 }
 
 /// Removes a module that nobody needs; gives how many need it.
-pub(super) fn delete(db: &Connection, digest: &str) -> Result<u64, Failure> {
-    let needed = needed(db, digest)?;
+pub(super) fn delete(db: &Connection, digest: &str, move_to: &str) -> Result<u64, Failure> {
+    let needed = needed(db, digest, move_to)?;
     if needed == 0 {
         db.prepare_cached("DELETE FROM module WHERE digest = ?")?.execute([digest])?;
     }

@@ -86,8 +86,8 @@ impl Store for Memory {
         self.now(|state| state.modules.iter().rev().map(|(info, _)| info.clone()).collect())
     }
 
-    fn delete_module<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, u64> {
-        self.attempt(|state| state.delete_module(digest))
+    fn delete_module<'a>(&'a self, digest: &'a str, move_to: &'a str) -> StoreFuture<'a, u64> {
+        self.attempt(|state| state.delete_module(digest, move_to))
     }
 
     fn module_bytes<'a>(&'a self, digest: &'a str) -> StoreFuture<'a, Option<Vec<u8>>> {

@@ -125,12 +125,14 @@ impl State {
         self.modules.push(entry);
     }
 
-    pub fn delete_module(&mut self, digest: &str) -> Result<u64, StoreError> {
+    pub fn delete_module(&mut self, digest: &str, move_to: &str) -> Result<u64, StoreError> {
         let place = self.modules.iter().position(|(info, _)| info.digest == digest).ok_or(StoreError::Missing)?;
         let needs_it = |instance: &&Instance| {
             instance.module == digest && (!instance.status.is_final() || instance.status == RuntimeStatus::Failed)
         };
-        let needed = self.instances.values().map(|kept| &kept.instance).filter(needs_it).count() as u64;
+        let pinned = self.instances.values().map(|kept| &kept.instance).filter(needs_it).count();
+        let moving = self.inbox.values().filter(|(_, message)| message.body == move_to).count();
+        let needed = (pinned + moving) as u64;
         if needed == 0 {
             self.modules.remove(place);
         }
