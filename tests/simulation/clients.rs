@@ -1,18 +1,18 @@
 //! What clients and operators ask for, one thing after the other, and what each answer promises.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use fermata::dispatcher::{
     ControlError, Dispatcher, InstanceView, MigrateError, Migration, PurgeError, RaiseError, RequestKey, StartError,
 };
-use fermata::store::{InstanceKey, StoreError};
+use fermata::store::{Instance, InstanceKey, StoreError};
 use fermata_replay::{Control, Payload, RuntimeStatus, State};
 
 use super::disk::Disk;
 use super::fate::Fate;
 use super::modules::{self, Drawn, Wish};
-use super::swarm::{Theme, Way};
+use super::swarm::{Swarm, Theme, Way};
 
 /// Numbers of events begin here: orchestrators that raise events use lower ones.
 const FIRST_EVENT: u64 = 1_000;
@@ -54,6 +54,15 @@ pub struct Asked {
     times: u64,
     /// How often it was sent.
     sent: u32,
+    standing: Option<Standing>,
+}
+
+/// How an instance stands of which only one client asks something.
+#[derive(Clone, PartialEq)]
+struct Standing {
+    instance: Instance,
+    /// How often anybody has asked something of it.
+    asks: u64,
 }
 
 pub struct Ask {
@@ -99,6 +108,8 @@ pub enum Told {
 pub struct Record {
     pub raised: Vec<Raised>,
     pub terminated: Vec<(String, InstanceKey)>,
+    /// How often something was asked of an instance id.
+    asks: BTreeMap<String, u64>,
     /// Instances that may have gone before their end was known.
     pub torn: HashSet<String>,
 }
@@ -126,6 +137,11 @@ impl Client {
         self.left == 0 && matches!(self.state, Doing::Nothing)
     }
 
+    /// Whether it waits for an answer about the same instance.
+    pub fn waits_for(&self, asked: &Asked) -> bool {
+        matches!(&self.state, Doing::Waits { asked: other, .. } if other.ask.id == asked.ask.id)
+    }
+
     /// What it asks now.
     pub fn ask(&mut self, fate: &Fate, disk: &Disk, record: &mut Record) -> Asked {
         if let Doing::Asks(asked) = std::mem::replace(&mut self.state, Doing::Nothing) {
@@ -142,7 +158,7 @@ impl Client {
             record.torn.insert(ask.id.clone());
         }
         let (key, times) = disk.ledger(|ledger| (ledger.key(&ask.id), ledger.times(&ask.id, ask.what.written())));
-        Asked { ask: Arc::new(ask), key, times, sent: 1 }
+        Asked { ask: Arc::new(ask), key, times, sent: 1, standing: None }
     }
 
     fn ask_of(&mut self, drawn: Drawn) -> Ask {
@@ -244,7 +260,10 @@ impl Client {
             }
             (_, Told::Gone) => assert!(times("ended") > 0, "{id} is said to have ended, and that is not durable"),
             (_, Told::Exists) => assert!(times("started") > 0, "{id} is said to exist, and is not durable"),
-            (_, Told::NotNow) => {}
+            (what, Told::NotNow) => {
+                let standing = asked.standing.as_ref().filter(|standing| standing.holds(id, disk, record));
+                assert!(standing.is_none_or(|standing| !what.suits(&standing.instance)), "{id}: {what:?} is refused");
+            }
             (_, Told::Failed(error)) => {
                 expected(&error, fate, times("removed") > 0);
                 self.try_again(asked);
@@ -255,6 +274,14 @@ impl Client {
 }
 
 impl Asked {
+    /// Takes note of how the instance stands, by which it must not be refused. Where others ask something of it, or of many at once, or where
+    /// a former owner may be asked, that is not known.
+    pub fn note_standing(&mut self, is_alone: bool, swarm: &Swarm, disk: &Disk, record: &mut Record) {
+        *record.asks.entry(self.ask.id.clone()).or_default() += 1;
+        let is_known = is_alone && swarm.theme != Theme::Modules && !swarm.may_change(Way::Takeover);
+        self.standing = if is_known { Standing::of(&self.ask.id, disk, record) } else { None };
+    }
+
     /// Whether it takes effect once, however often it is sent.
     pub fn is_keyed(&self) -> bool {
         self.ask.request.is_some()
@@ -299,6 +326,20 @@ impl Asked {
     }
 }
 
+impl Standing {
+    fn of(id: &str, disk: &Disk, record: &Record) -> Option<Standing> {
+        let asks = record.asks.get(id).copied().unwrap_or(0);
+        // Nothing is about to change it that somebody has asked for, or whose parent.
+        let is_sure = id.starts_with('i') && !disk.ledger(|ledger| ledger.is_controlled(id));
+        disk.find(id).filter(|_| is_sure).map(|instance| Standing { instance, asks })
+    }
+
+    /// Whether nothing has happened to it.
+    fn holds(&self, id: &str, disk: &Disk, record: &Record) -> bool {
+        Standing::of(id, disk, record).as_ref() == Some(self)
+    }
+}
+
 impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Ask { id, request, what } = &*self.ask;
@@ -307,6 +348,15 @@ impl std::fmt::Display for Asked {
 }
 
 impl What {
+    /// Whether it may be asked of an instance as this one is.
+    fn suits(&self, instance: &Instance) -> bool {
+        match self {
+            What::Suspend(_) => matches!(instance.status, RuntimeStatus::Pending | RuntimeStatus::Running),
+            What::Resume(_) => instance.status == RuntimeStatus::Suspended,
+            _ => false,
+        }
+    }
+
     /// What is written where it is done.
     fn written(&self) -> &'static str {
         match self {
@@ -369,15 +419,14 @@ pub fn check_view(view: &InstanceView) {
 /// `was_removed`: what was asked of was there, and went.
 pub fn expected(error: &StoreError, fate: &Fate, was_removed: bool) {
     let swarm = &fate.swarm;
-    let changes = |way| swarm.changes > 0 && swarm.ways.contains(&way);
     let written = swarm.full > 0 || swarm.failed_writes > 0 || swarm.lost > 0;
     let is_expected = match error {
         StoreError::Full => swarm.full > 0,
         // One that was closed says this, too.
-        StoreError::Io(_) => swarm.failed_writes > 0 || swarm.failed_reads > 0 || changes(Way::Close),
+        StoreError::Io(_) => swarm.failed_writes > 0 || swarm.failed_reads > 0 || swarm.may_change(Way::Close),
         // The start that came just before failed, or it was purged meanwhile.
         StoreError::Missing => written || swarm.changes > 0 || was_removed,
-        StoreError::Fenced(_) => changes(Way::Takeover) || changes(Way::Close),
+        StoreError::Fenced(_) => swarm.may_change(Way::Takeover) || swarm.may_change(Way::Close),
         StoreError::Poisoned(_) => swarm.lost > 0,
         _ => false,
     };

@@ -74,6 +74,16 @@ impl Ledger {
         unread.filter(|message| matches!(body(message), MessageBody::Resumed(_))).count()
     }
 
+    /// Whether something is unread that an operator has asked of the instance.
+    pub fn is_controlled(&self, id: &str) -> bool {
+        let kept = self.key(id).and_then(|key| self.kept.get(&key));
+        let is_control = |body| {
+            use MessageBody::{Migrated, Resumed, Rewound, Suspended, Terminated};
+            matches!(body, Suspended(_) | Resumed(_) | Terminated(_) | Rewound(_) | Migrated { .. })
+        };
+        kept.is_some_and(|kept| kept.inbox.values().any(|message| is_control(body(message))))
+    }
+
     /// The key of the instance that a message was accepted for.
     pub fn accepted(&self, seq: u64) -> Option<InstanceKey> {
         self.accepted.get(&seq).copied()

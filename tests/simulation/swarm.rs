@@ -116,6 +116,10 @@ impl Swarm {
 const PATIENT: [usize; 9] = [0, 1, 3, 4, 6, 6, 10, 11, 14];
 
 impl Swarm {
+    pub fn may_change(&self, way: Way) -> bool {
+        self.changes > 0 && self.ways.contains(&way)
+    }
+
     /// The same, about something.
     pub fn about(mut self, theme: Theme, rng: &mut fastrand::Rng) -> Swarm {
         self.theme = theme;

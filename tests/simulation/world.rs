@@ -183,7 +183,8 @@ impl World {
         if self.fate.is_inside() || one_in == 0 || self.fate.below(one_in as usize) > 0 {
             return;
         }
-        for _ in 0..1 + self.fate.below(6) {
+        let most = if self.fate.swarm.theme == Theme::Pauses { 20 } else { 6 };
+        for _ in 0..1 + self.fate.below(most) {
             self.step();
         }
     }
@@ -253,7 +254,10 @@ impl World {
             let mut clients = lock(&self.clients);
             let waiting: Vec<usize> = (0..clients.len()).filter(|number| clients[*number].wants_to_ask()).collect();
             let number = waiting[self.fate.below(waiting.len())];
-            let asked = clients[number].ask(&self.fate, &self.disk, &mut lock(&self.record));
+            let mut record = lock(&self.record);
+            let mut asked = clients[number].ask(&self.fate, &self.disk, &mut record);
+            let is_alone = !clients.iter().any(|client| client.waits_for(&asked));
+            asked.note_standing(is_alone, &self.fate.swarm, &self.disk, &mut record);
             clients[number].state = Doing::Waits { asked: asked.clone(), host: host.number };
             (number, asked)
         };
