@@ -200,6 +200,46 @@ async fn an_instance_that_is_resumed_reads_what_comes_meanwhile() {
     }
 }
 
+/// An event is on its way to the store, and the instance is resumed, when it has been read there without either.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_resumed_while_it_is_loaded_is_loaded_again() {
+    for residency in [Residency::Never, Residency::Always] {
+        let store = Shaky::new(8);
+        let first = open(&store, engine(), residency, 1).await;
+        first.start("Collect", Some("i"), payload("3")).await.unwrap();
+        first.suspend("i", Control::default()).await.unwrap();
+        rests(&store, &first).await;
+        first.raise("i", "item", payload("0")).await.unwrap();
+        first.close().await;
+
+        store.hold(Some(Held::Loads));
+        let second = open_with(&store, engine(), residency, 1, Arc::new(Hasty::default())).await;
+        eventually("it is loaded", async || store.is_waited_for(&Held::Loads)).await;
+        store.let_pass(Some(0));
+        let before = store.submitted();
+        let raise = |number: u32| {
+            let dispatcher = second.clone();
+            tokio::spawn(async move { dispatcher.raise("i", "item", payload(&number.to_string())).await })
+        };
+        let one = raise(1);
+        eventually("the event is on its way", async || store.submitted() == before + 1).await;
+        let resumed = tokio::spawn({
+            let dispatcher = second.clone();
+            async move { dispatcher.resume("i", Control::default()).await }
+        });
+        eventually("it is resumed", async || store.submitted() == before + 2).await;
+        let two = raise(2);
+        eventually("the next event is on its way", async || store.submitted() == before + 3).await;
+        store.hold(None);
+        eventually("it has been read", async || store.waiting() == 0).await;
+        store.let_pass(None);
+        resumed.await.unwrap().unwrap();
+        assert!(one.await.unwrap().unwrap() < two.await.unwrap().unwrap(), "their order");
+        assert_eq!(returned(&second, "i").await, [0, 1, 2]);
+        second.close().await;
+    }
+}
+
 /// It is asked for while a turn is under way that suspends the instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_resumes_an_instance_while_it_is_being_suspended_is_read() {

@@ -129,8 +129,8 @@ impl World {
     /// Now and then, while what resumes an instance is unread: the next owner has it from the store.
     fn is_to_be_resumed(&self) -> bool {
         self.fate.swarm.theme == Theme::Pauses
-            && self.disk.ledger(|ledger| ledger.unread_resumes()) > 0
             && self.fate.aside(|rng| rng.u32(0..40)) == 0
+            && self.disk.ledger(|ledger| ledger.unread_resumes()) > 0
     }
 
     fn clients_are_done(&self) -> bool {
