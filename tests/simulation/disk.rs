@@ -67,7 +67,7 @@ impl Disk {
     }
 
     /// Modules are under no lease: whoever owns the disk owns it alone.
-    fn check_owner(&self, owner: usize) -> Result<(), StoreError> {
+    pub fn check_owner(&self, owner: usize) -> Result<(), StoreError> {
         if owner == self.owner.load(Ordering::Relaxed) { Ok(()) } else { Err(StoreError::Fenced(0)) }
     }
 

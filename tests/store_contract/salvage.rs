@@ -52,9 +52,9 @@ fn pages(dir: &Path) -> Vec<(String, isize)> {
 
 /// All that is read of many instances at once: what was left undone, who is due, and who has ended.
 async fn read(store: &dyn Store) -> Result<(Undone, BTreeSet<String>, BTreeSet<String>), StoreError> {
-    let due = store.due(None, 2_000).await?;
+    let due = store.readable_due(None, 2_000).await?;
     assert!(due.is_sorted_by_key(|due| (due.due, due.key)));
-    let ended = store.ended(2_000).await?;
+    let ended = store.readable_ended(2_000).await?;
     assert!(ended.is_sorted_by_key(|ended| (ended.ended, ended.key)));
     let (due, ended) = (due.into_iter().map(|due| due.id).collect(), ended.into_iter().map(|ended| ended.id).collect());
     Ok((store.undone().await?, due, ended))
@@ -95,7 +95,7 @@ async fn whatever_page_is_damaged_the_rest_is_read() {
         let unread = |undone: &Undone| undone.unread.iter().map(|unread| unread.id.clone()).collect::<BTreeSet<_>>();
         assert_eq!(unread(&found), without_lost(&unread(&all)));
 
-        let modules = store.modules().await.unwrap();
+        let modules = store.readable_modules().await.unwrap();
         assert!(modules.is_sorted_by(|a, b| a.deployment > b.deployment));
         let least = if name == "module" { MODULES - 3 } else { MODULES };
         assert!((least..=MODULES).contains(&modules.len()), "{} modules", modules.len());

@@ -202,7 +202,7 @@ impl Dispatcher {
             self.registry.set_leaving(None);
             return deleted.map(ModuleDeletion::Needed);
         }
-        self.registry.replace(self.store.modules().await?);
+        self.registry.replace(self.store.readable_modules().await?);
         // Runs that are simulated share the engine.
         if self.simulator.is_none() {
             self.engine.forget(digest);

@@ -182,7 +182,7 @@ impl Dispatcher {
             clock,
             leases,
         });
-        dispatcher.registry.replace(dispatcher.store.modules().await?);
+        dispatcher.registry.replace(dispatcher.store.readable_modules().await?);
         dispatcher.count_instances().await?;
         match &options.simulator {
             Some(simulator) => simulator.begins(&dispatcher),
@@ -221,7 +221,7 @@ impl Dispatcher {
             deployed: self.clock.now(),
         };
         self.store.deploy(deployed).await?;
-        let modules = self.store.modules().await?;
+        let modules = self.store.readable_modules().await?;
         let info = modules.iter().find(|info| info.digest == module.digest()).cloned();
         self.registry.replace(modules);
         info.ok_or_else(|| StoreError::Missing.into())

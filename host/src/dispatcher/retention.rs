@@ -51,7 +51,7 @@ impl Dispatcher {
         };
         let too_old = age.map(|age| Timestamp(self.clock.now().0.saturating_sub_unsigned(age.0)));
         let mut removed = 0;
-        for ended in self.store.ended(BATCH).await? {
+        for ended in self.store.readable_ended(BATCH).await? {
             if surplus == 0 && too_old.is_none_or(|limit| ended.ended > limit) {
                 break;
             }

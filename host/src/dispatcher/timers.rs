@@ -130,7 +130,7 @@ impl Dispatcher {
                         self.fire(key, id).await;
                     }
                 }
-                Next::Read(after) => match self.store.due(Some(after), BATCH).await {
+                Next::Read(after) => match self.store.readable_due(Some(after), BATCH).await {
                     Ok(read) => self.timers.add(read, BATCH),
                     Err(StoreError::Poisoned(_)) => return,
                     Err(error) => {

@@ -56,8 +56,13 @@ pub trait Store: Send + Sync + 'static {
     /// Durable on return.
     fn deploy(&self, module: Module) -> StoreFuture<'_, ()>;
 
-    /// Every module, the latest deployed first, without its bytes; but for those whose row is damaged.
+    /// Every module, the latest deployed first, without its bytes.
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>>;
+
+    /// The same, but for those whose row is damaged: there is more to a host than these.
+    fn readable_modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
+        self.modules()
+    }
 
     /// Removes a module that no instance needs: one is needed by every instance pinned to it which has not ended, or has failed, for
     /// that may be taken up again; and by every unread message of this body, `move_to`. Gives how many need it: 0, and it is gone.
@@ -110,11 +115,21 @@ pub trait Store: Send + Sync + 'static {
     fn outbox(&self) -> StoreFuture<'_, Vec<Sent>>;
 
     /// Instances that are not parked by the time at which they must run next, the earliest first: those after this place (exclusive, by
-    /// time, then key), at most `limit`. Those whose row is damaged are left out.
+    /// time, then key), at most `limit`.
     fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>>;
 
-    /// Finished instances, those that ended first in front, at most `limit`. Those whose row is damaged are left out.
+    /// The same, but for those whose row is damaged: nobody waits for these.
+    fn readable_due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
+        self.due(after, limit)
+    }
+
+    /// Finished instances, those that ended first in front, at most `limit`.
     fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>>;
+
+    /// The same, but for those whose row is damaged.
+    fn readable_ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
+        self.ended(limit)
+    }
 
     /// How many instances have ended and are kept.
     fn count_ended(&self) -> StoreFuture<'_, u64>;

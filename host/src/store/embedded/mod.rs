@@ -167,7 +167,11 @@ impl Store for Embedded {
     }
 
     fn modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
-        self.apart(Readers::modules)
+        self.read_apart(modules::all)
+    }
+
+    fn readable_modules(&self) -> StoreFuture<'_, Vec<ModuleInfo>> {
+        self.apart(Readers::readable_modules)
     }
 
     /// Counted apart first: while a module is needed, nobody has to wait for the count.
@@ -237,11 +241,19 @@ impl Store for Embedded {
     }
 
     fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
-        self.apart(move |readers| readers.due(after, limit))
+        self.read_apart(move |db| reader::due(db, after, limit))
+    }
+
+    fn readable_due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> StoreFuture<'_, Vec<Due>> {
+        self.apart(move |readers| readers.readable_due(after, limit))
     }
 
     fn ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
-        self.apart(move |readers| readers.ended(limit))
+        self.read_apart(move |db| reader::ended(db, limit))
+    }
+
+    fn readable_ended(&self, limit: usize) -> StoreFuture<'_, Vec<Ended>> {
+        self.apart(move |readers| readers.readable_ended(limit))
     }
 
     fn count_ended(&self) -> StoreFuture<'_, u64> {

@@ -80,7 +80,7 @@ impl Readers {
     }
 
     /// The latest deployed first.
-    pub(super) fn modules(&self) -> Result<Vec<ModuleInfo>, StoreError> {
+    pub(super) fn readable_modules(&self) -> Result<Vec<ModuleInfo>, StoreError> {
         unless_damaged(self.read(modules::all), || {
             tracing::error!("some modules can not be read, for a page of the database is damaged");
             let info = |row: &Row<'_>| modules::info(row).map(|info| (info.deployment, info));
@@ -89,7 +89,11 @@ impl Readers {
         })
     }
 
-    pub(super) fn due(&self, after: Option<(Timestamp, InstanceKey)>, limit: usize) -> Result<Vec<Due>, StoreError> {
+    pub(super) fn readable_due(
+        &self,
+        after: Option<(Timestamp, InstanceKey)>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
         unless_damaged(self.read(|db| reader::due(db, after, limit)), || {
             let (at, key) = reader::place(after);
             let what = format!("due IS NOT NULL AND parked IS NULL AND (due, key) > ({at}, {key})");
@@ -97,7 +101,7 @@ impl Readers {
         })
     }
 
-    pub(super) fn ended(&self, limit: usize) -> Result<Vec<Ended>, StoreError> {
+    pub(super) fn readable_ended(&self, limit: usize) -> Result<Vec<Ended>, StoreError> {
         unless_damaged(self.read(|db| reader::ended(db, limit)), || {
             let what = "ended IS NOT NULL";
             self.salvage_by_time("ended", "instance_ended", what, limit, |ended, key, id| Ended { ended, key, id })
