@@ -181,6 +181,11 @@ fn who_misses_what_was_on_a_damaged_page_is_parked_and_others_go_on() {
         }
         for (kind, lost) in [("calls", calls), ("asks", asks), ("hears", hears)] {
             assert_eq!(parked(&dispatcher, kind).await, lost);
+            // As the reason says.
+            let id = lost.first().unwrap();
+            dispatcher.terminate(id, Control::default()).await.unwrap();
+            let is_ended = async || see(&dispatcher, id).await.unwrap().status == RuntimeStatus::Terminated;
+            eventually("it ends", is_ended).await;
         }
         dispatcher.close().await;
     });

@@ -39,10 +39,10 @@ impl Readers {
 impl Rest {
     pub(super) fn begin_anew(&self, db: &Connection) -> Result<(), Failure> {
         let Rest { table, rows } = self;
-        let schema = |query: &str| format!("SELECT {query} FROM sqlite_schema");
-        let ddl: String = db.query_row(&format!("{} WHERE name = ?", schema("sql")), [table], |row| row.get(0))?;
-        let number: i64 =
-            db.query_row(&format!("{} WHERE name LIKE 'damaged_%'", schema("count(*)")), [], |row| row.get(0))?;
+        let ddl = "SELECT sql FROM sqlite_schema WHERE name = ?";
+        let ddl: String = db.query_row(ddl, [table], |row| row.get(0))?;
+        let number = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'damaged_%'";
+        let number: i64 = db.query_row(number, [], |row| row.get(0))?;
         // The legacy way leaves views alone: they are of the table that has the name.
         db.execute_batch(&format!(
             "PRAGMA legacy_alter_table = ON;
