@@ -8,6 +8,7 @@ use fermata_replay::Decision;
 use tests::hostile::{Ends, Hostile, guests, limits};
 
 use super::*;
+use crate::play::stored;
 
 /// What a guest came to, in the words of [`Ends`].
 fn run(guest: &Hostile) -> Result<(), String> {
@@ -51,7 +52,7 @@ fn run(guest: &Hostile) -> Result<(), String> {
     if !as_expected {
         return Err(format!("{progress:?} {outcome:?}"));
     }
-    let steps = running.take_turn().map(|turn| turn.steps).unwrap_or_default();
+    let steps = stored(&running.take_turn().map(|turn| turn.steps).unwrap_or_default());
     let largest = steps.iter().map(|step| step.decisions.len()).max().unwrap_or(0);
     if largest > 4_100 {
         return Err(format!("a step has {largest} decisions"));

@@ -117,6 +117,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("call-sub-orchestrator", "(param i32 i32 i32 i32 i32 i32 i32) (result i32)"),
     ("create-timer", "(param f64) (result i32)"),
     ("set-timeout", "(param i32 f64 i32 i32 i32)"),
+    ("set-retry", "(param i32 i32 f64 f64 i32 f64 i32 f64 i32 f64 i32 i32)"),
     ("start-orchestrator", "(param i32 i32 i32 i32 i32 i32 i32 i32)"),
     ("raise-event", "(param i32 i32 i32 i32 i32 i32)"),
     ("await-task", "(param i32 i32)"),
@@ -146,6 +147,16 @@ const WASI: &[(&str, &str)] = &[
 /// Again and again.
 fn forever(what: &str) -> String {
     format!("(loop $again {what} (br $again))")
+}
+
+/// Waits for an activity that is tried again, after intervals that grow by this.
+fn tries_again(coefficient: &str) -> String {
+    let none = "(i32.const 0) (f64.const 0)";
+    format!(
+        "(local.set $task (call $call-activity {GO} {NULL})) \
+         (call $set-retry (local.get $task) (i32.const 3) (f64.const 1) (f64.const {coefficient}) {none} {none} {none} (i32.const 0) (i32.const 0)) \
+         (call $await-task (local.get $task) {ANSWER})"
+    )
 }
 
 /// So many pages more, and the text `a` in all of them, from 256 KiB on.
@@ -276,6 +287,9 @@ pub fn guests() -> Vec<Hostile> {
         Hostile::new("WaitsForNoneOfNone", "(drop (call $task-any (i32.const 0) (i32.const 0)))", Crashes("no tasks")),
         Hostile::new("WaitsForBillions", "(drop (call $task-any (i32.const 0) (i32.const 1073741823)))", Crashes("")),
         Hostile::new("TimerAtNoTime", "(drop (call $create-timer (f64.const nan)))", Crashes("must be a number")),
+        Hostile::new("TriesAgainAtNoRate", tries_again("nan"), Crashes("can not be NaN")),
+        Hostile::new("TriesAgainBeyondAllTime", tries_again("inf"), Crashes("can not be inf")),
+        Hostile::new("TriesAgainAtAnOddRate", tries_again("9.28186418881274e299"), Waits),
         Hostile::new(
             "SendsNoJson",
             format!("(drop (call $call-activity {GO} (i32.const 300) (i32.const 3)))"),

@@ -20,16 +20,20 @@ export class RetryOptions {
 /** The policy as the contract has it. */
 export function policyOf(options) {
     const { firstRetryIntervalInMilliseconds: first, maxNumberOfAttempts: attempts } = options ?? {};
+    const coefficient = options?.backoffCoefficient ?? 1;
     if (!(Number.isFinite(first) && first > 0)) {
         throw new MisuseError(`the first interval of a retry policy is a number of milliseconds above 0, and not ${first}`);
     }
     if (!(Number.isInteger(attempts) && attempts >= 1)) {
         throw new MisuseError(`a retry policy makes a whole number of attempts, at least 1, and not ${attempts}`);
     }
+    if (!(Number.isFinite(coefficient) && coefficient >= 1)) {
+        throw new MisuseError(`the backoff coefficient of a retry policy is a number, at least 1, and not ${coefficient}`);
+    }
     return {
         maxAttempts: attempts,
         firstInterval: first,
-        backoffCoefficient: options.backoffCoefficient ?? 1,
+        backoffCoefficient: coefficient,
         maxInterval: options.maxRetryIntervalInMilliseconds ?? null,
         timeout: options.retryTimeoutInMilliseconds ?? null,
         attemptTimeout: options.attemptTimeoutInMilliseconds ?? null,

@@ -193,6 +193,7 @@ test("what can not be meant is refused with a sentence that says what would be r
         [function* (context) { return { paid: context.df.waitForExternalEvent("Paid") }; }, /stands where its result should/],
         [function* (context) { context.df.createTimer(new Date("never")); }, /valid `Date`/],
         [function* (context) { context.df.callActivityWithRetry("A", {}); }, /first interval/],
+        [function* (context) { context.df.callActivityWithRetry("A", Object.assign(new df.RetryOptions(1, 2), { backoffCoefficient: NaN })); }, /coefficient.*NaN/],
         [function* (context) { context.df.callHttp({}); }, /endpoint/],
         [function* (context) { context.df.callEntity(); }, /no entities/],
         [function* () { df.getClient(); }, /HTTP API/],

@@ -132,8 +132,9 @@ class Retries(unittest.TestCase):
         for arguments in ((0, 3), (-1, 3), (1, 0)):
             with self.assertRaises(ValueError):
                 df.RetryOptions(*arguments)
-        with self.assertRaises(ValueError):
-            df.RetryOptions(1, 1, backoff_coefficient=0.5)
+        for coefficient in (0.5, float("nan"), float("inf")):
+            with self.assertRaises(ValueError):
+                df.RetryOptions(1, 1, backoff_coefficient=coefficient)
         self.assertEqual(
             df.RetryOptions(5, 3).to_json(), {"firstRetryIntervalInMilliseconds": 5, "maxNumberOfAttempts": 3}
         )

@@ -391,6 +391,11 @@ impl TryFrom<WitRetryPolicy> for RetryPolicy {
         if policy.max_attempts == 0 {
             return Err(wasmtime::Error::msg("a retry policy makes at least one attempt"));
         }
+        // A history could not be read again: JSON has no such numbers.
+        if !policy.backoff_coefficient.is_finite() {
+            let wrong = format!("the backoff coefficient of a retry policy can not be {}", policy.backoff_coefficient);
+            return Err(wasmtime::Error::msg(wrong));
+        }
         Ok(RetryPolicy {
             max_attempts: policy.max_attempts,
             first_interval: span("first interval", policy.first_interval)?,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from .host import RetryPolicy
 
@@ -31,8 +32,8 @@ class RetryOptions:
             raise ValueError("first_retry_interval_in_milliseconds must be greater than 0")
         if max_number_of_attempts < 1:
             raise ValueError("max_number_of_attempts must be at least 1, the first attempt")
-        if backoff_coefficient < 1:
-            raise ValueError("backoff_coefficient must be at least 1")
+        if not 1 <= backoff_coefficient < inf:
+            raise ValueError("backoff_coefficient must be a number, at least 1")
         self._policy = RetryPolicy(
             max_attempts=int(max_number_of_attempts),
             first_interval=float(first_retry_interval_in_milliseconds),

@@ -5,10 +5,11 @@ use fermata_replay::{
     Failure, MessageBody, OpenKind, Outcome, OutgoingBody, RetryPolicy, Span, State, TaskEnded, Timestamp,
 };
 
+use crate::generator::hold_for_all;
 use crate::guest::{Ctx, Ended, guest, json, seconds};
 use crate::history::{EXECUTION, History, application, ended, failed, started, succeeded};
 use crate::owner::Owner;
-use crate::play::{check, check_until};
+use crate::play::{check, check_until, stored};
 
 const LATER: Option<Timestamp> = Some(Timestamp(1_000_000_000));
 
@@ -69,6 +70,15 @@ fn the_arithmetic() {
     }
     let far = of(5.0, f64::INFINITY, None).next_attempt(2, &application("no"), now, now);
     assert_eq!(far, Some(Timestamp(i64::MAX)), "beyond all time, unbounded");
+}
+
+/// Else the guest would set another policy when it is replayed than its history has.
+#[test]
+fn a_policy_is_read_back_to_the_last_bit() {
+    hold_for_all(2_000, &proptest::num::f64::NORMAL, "cargo xtask test a_policy_is_read_back", |coefficient| {
+        let history = begun(&RetryPolicy { backoff_coefficient: coefficient, ..policy(3) }).steps;
+        assert_eq!(stored(&history), history);
+    });
 }
 
 #[test]
