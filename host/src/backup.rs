@@ -9,8 +9,9 @@ use tempfile::TempDir;
 
 use crate::store::StoreError;
 use crate::store::embedded::copy::{Picture, Source};
+use crate::store::embedded::rescue::Missing;
 use crate::store::embedded::{FILE as DATABASE, directory};
-use crate::verify::{Report, verify};
+use crate::verify::{Problem, Report, verify};
 use crate::{callback, keys};
 
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,8 @@ pub enum BackupError {
     /// Nothing is left of the copy.
     #[error("the copy is not in order, {} things are not as they should be; the first: {}", .0.problems.len(), first_line(.0))]
     Unsound(Report),
+    #[error("{0}; `fermata backup --rescue` copies all that can be read, once the host is ended")]
+    Damaged(String),
     #[error("{} is where a volume is mounted, which can not be put in the place of: name a directory in it", .0.display())]
     MountPoint(PathBuf),
     #[error(transparent)]
@@ -35,9 +38,33 @@ pub enum BackupError {
 pub fn back_up(data: &Path, to: &Path) -> Result<Report, BackupError> {
     let source = Source::open(data)?;
     let copy = Copy::begin(to)?;
-    source.copy_to(&copy.path().join(DATABASE))?;
+    match source.copy_to(&copy.path().join(DATABASE)) {
+        Err(StoreError::Damaged(what)) => return Err(BackupError::Damaged(what)),
+        copied => copied?,
+    }
     copy.add_secrets_of(data)?;
     copy.finish()
+}
+
+/// Copies what can be read of a data directory that has damaged pages, and on which no host works: all instances that are whole, and what else is.
+/// The report tells what is left out.
+pub fn rescue(data: &Path, to: &Path) -> Result<Report, BackupError> {
+    let source = Source::open(data)?;
+    let copy = Copy::begin(to)?;
+    let database = copy.path().join(DATABASE);
+    let mut rescue = source.rescue_to(&database)?;
+    // Some of what is lost is missed by histories alone.
+    let problems = verify(&Picture::of(&database)?).problems;
+    for Problem { instance, what } in problems {
+        if let Some(id) = instance {
+            rescue.leave_out(&id, &what)?;
+        }
+    }
+    let left_out = rescue.finish()?;
+    copy.add_secrets_of(data)?;
+    let report = copy.finish()?;
+    let left_out = left_out.into_iter().map(|Missing { id, what }| Problem { instance: id, what }).collect();
+    Ok(Report { left_out, ..report })
 }
 
 /// Makes a data directory of a backup, which stays as it is.

@@ -14,6 +14,9 @@ pub struct Report {
     pub instances: u64,
     pub steps: u64,
     pub problems: Vec<Problem>,
+    /// What is not there, for it could not be copied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Problem>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]

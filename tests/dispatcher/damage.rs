@@ -12,15 +12,15 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::*;
 
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// Of each kind; enough for several pages.
-const INSTANCES: usize = 60;
+pub(super) const INSTANCES: usize = 60;
 /// Ids fill pages.
-fn id(kind: &str, number: usize) -> String {
+pub(super) fn id(kind: &str, number: usize) -> String {
     format!("{kind}-{number}-{}", "x".repeat(150))
 }
 
-async fn open_in(dir: &Path, services: Services) -> Arc<Dispatcher> {
+pub(super) async fn open_in(dir: &Path, services: Services) -> Arc<Dispatcher> {
     let store = Arc::new(Embedded::open(dir).unwrap());
     let options = Options { services, workers: 2, activities: 4, residency: Residency::Never, ..Options::default() };
     let dispatcher = Dispatcher::open(store, engine(), Arc::new(SystemClock), &options).await.unwrap();
@@ -28,13 +28,19 @@ async fn open_in(dir: &Path, services: Services) -> Arc<Dispatcher> {
     dispatcher
 }
 
-fn database(dir: &Path) -> Connection {
+pub(super) fn database(dir: &Path) -> Connection {
     Connection::open_with_flags_and_vfs(dir.join("fermata.db"), OpenFlags::default(), pages::vfs().unwrap()).unwrap()
 }
 
 /// Instances that wait for an activity that nobody answers, and for children that wait themselves, or that have ended; of the latter the
 /// parents are suspended, and have not read it.
-async fn waiting(dir: &Path) {
+pub(super) fn waiting(dir: &Path) {
+    on_its_own(make_waiting(dir));
+    // Whoever held the store last may have been its own thread, which is not waited for.
+    tests::until("the store is closed", || Embedded::open(dir).ok());
+}
+
+async fn make_waiting(dir: &Path) {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut services = Services::default();
     services.serve(&format!("Which=http://{}/", silent.local_addr().unwrap())).unwrap();
@@ -60,7 +66,7 @@ async fn waiting(dir: &Path) {
 }
 
 /// Puts what the children were sent, and what they have told, back into the outbox: a host that dies leaves it there.
-fn undeliver(dir: &Path) {
+pub(super) fn undeliver(dir: &Path) {
     let db = database(dir);
     let mut seq =
         db.query_row("SELECT value FROM meta WHERE key = 'reserved'", [], |row| row.get::<_, i64>(0)).unwrap();
@@ -116,7 +122,7 @@ fn undone(dir: &Path) -> Undone {
 }
 
 /// On a runtime that is gone afterwards, with all that was under way there: as a process ends.
-fn on_its_own<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn on_its_own<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Runtime::new().unwrap().block_on(work)
 }
 
@@ -136,7 +142,7 @@ async fn parked(dispatcher: &Dispatcher, kind: &str) -> BTreeSet<String> {
 #[test]
 fn who_misses_what_was_on_a_damaged_page_is_parked_and_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    on_its_own(waiting(dir.path()));
+    waiting(dir.path());
     undeliver(dir.path());
     let whole = undone(dir.path());
     assert_eq!((whole.activities.len(), whole.outbox.len()), (INSTANCES, 2 * INSTANCES));

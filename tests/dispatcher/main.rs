@@ -8,6 +8,7 @@ mod exact;
 mod generations;
 mod modules;
 mod operations;
+mod rescue;
 mod shaky;
 mod time;
 mod twice;

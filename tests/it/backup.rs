@@ -185,4 +185,17 @@ fn verify_tells_what_history_says_otherwise() {
     std::fs::write(&file, bytes).unwrap();
     let found = problems(&verify(host.data()));
     assert!(found.contains("checksum") || found.contains("SQLite says"), "{found}");
+
+    // Who is whole goes on, in a copy.
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    let refused = fermata(&["backup", "--data"], &[host.data(), &copy]);
+    assert!(code(&refused) == 1 && String::from_utf8_lossy(&refused.stderr).contains("--rescue"), "{refused:?}");
+    let rescued = fermata(&["backup", "--rescue", "-o", "json", "--data"], &[host.data(), &copy]);
+    let left_out = report(&rescued)["left_out"].to_string();
+    let told = String::from_utf8_lossy(&rescued.stderr).lines().filter(|line| line.starts_with("left out: ")).count();
+    let running = Settings::new(&copy).start();
+    let lost = [&ended, &waiting].into_iter().filter(|id| running.status(id).status == 404).collect::<Vec<_>>();
+    assert!(lost.iter().all(|id| left_out.contains(*id)) && told >= lost.len(), "{lost:?} {rescued:?}");
+    running.start("Collect", "1");
 }

@@ -7,16 +7,17 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::{Format, text};
-use crate::backup::{BackupError, back_up, restore};
+use crate::backup::{BackupError, back_up, rescue, restore};
 use crate::store::StoreError;
 use crate::store::embedded::FILE;
 use crate::store::embedded::copy::{Picture, Source};
-use crate::verify::{Report, verify};
+use crate::verify::{Problem, Report, verify};
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
   fermata backup /backups/monday
-  fermata backup --data /var/lib/fermata /backups/$(date +%F)";
+  fermata backup --data /var/lib/fermata /backups/$(date +%F)
+  fermata backup --rescue --data /var/lib/fermata /var/lib/fermata-rescued";
 
 /// Copies a data directory, also while its host runs: all that was acknowledged is in the copy, and the copy is verified.
 ///
@@ -26,6 +27,10 @@ Examples:
 pub struct Backup {
     /// The directory to make.
     to: PathBuf,
+    /// Of data with damaged pages, and with no host at work: copy all that can be read, and say which instances are not whole and left out. A host
+    /// can go on from such a copy.
+    #[arg(long)]
+    rescue: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -75,7 +80,14 @@ struct Place {
 
 impl Backup {
     pub fn run(self) -> Result<(), Failure> {
-        let report = back_up(&self.place.data, &self.to)?;
+        let copy = if self.rescue { rescue } else { back_up };
+        let report = copy(&self.place.data, &self.to)?;
+        for Problem { instance, what } in &report.left_out {
+            eprintln!(
+                "left out: {}{what}",
+                instance.as_ref().map(|id| format!("{id}, which has lost ")).unwrap_or_default()
+            );
+        }
         self.place.tell(&report, &format!("{} is backed up to {}", self.place.data.display(), self.to.display()));
         Ok(())
     }
@@ -130,7 +142,9 @@ impl From<BackupError> for Failure {
             BackupError::NoBackup { .. } => Failure::new(Exit::Usage, error),
             BackupError::Store(error) => error.into(),
             BackupError::MountPoint(_) => Failure::new(Exit::Usage, error),
-            BackupError::Unsound(_) | BackupError::Io { .. } => Failure::new(Exit::Failed, error),
+            BackupError::Unsound(_) | BackupError::Damaged(_) | BackupError::Io { .. } => {
+                Failure::new(Exit::Failed, error)
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ impl Dispatcher {
 
 /// Why an instance is parked of which something can not be read, or written.
 pub(super) fn damage(what: impl Display) -> String {
-    format!("what is stored of it is damaged: {what}")
+    format!("what is stored of it is damaged: {what}; `fermata backup --rescue` makes data without it")
 }
 
 /// Whether the outcome of a task is among these.

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use super::format::{self, FORMAT};
 use super::health::read_error;
 use super::open::{connect_reader, connect_reader_of_any};
+use super::rescue::Rescue;
 use super::{Embedded, FILE, check, reader};
 use crate::store::{Activity, InstanceKey, Loaded, Sent, StoreError};
 
@@ -19,7 +20,7 @@ use crate::store::{Activity, InstanceKey, Loaded, Sent, StoreError};
 pub struct Source {
     file: PathBuf,
     /// Where no host runs: nobody can start one meanwhile.
-    _store: Option<Embedded>,
+    store: Option<Embedded>,
 }
 
 impl Source {
@@ -37,8 +38,8 @@ impl Source {
             return Err(StoreError::Io(format!("{what}: use the fermata of the host that works on it").into()));
         }
         match Embedded::open(dir) {
-            Ok(store) => Ok(Source { file, _store: Some(store) }),
-            Err(StoreError::InUse { pid: Some(_), .. }) => Ok(Source { file, _store: None }),
+            Ok(store) => Ok(Source { file, store: Some(store) }),
+            Err(StoreError::InUse { pid: Some(_), .. }) => Ok(Source { file, store: None }),
             Err(StoreError::InUse { pid: None, .. }) => {
                 Err(StoreError::Io(format!("a host is starting on {}: try again when it runs", dir.display()).into()))
             }
@@ -48,6 +49,16 @@ impl Source {
 
     pub fn picture(&self) -> Result<Picture, StoreError> {
         Picture::of(&self.file)
+    }
+
+    /// Begins a new database out of what can be read of this one. Not beside a host: what it changes meanwhile would be there in part.
+    pub fn rescue_to(&self, file: &Path) -> Result<Rescue, StoreError> {
+        match &self.store {
+            Some(store) => Rescue::begin(&store.readers, file),
+            None => Err(StoreError::Io(
+                "a host works on it: end it first, for what it writes meanwhile would be there in part".into(),
+            )),
+        }
     }
 
     /// Writes the database as it is now to a new file. Durable on return, but for its name.

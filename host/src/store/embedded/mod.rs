@@ -6,7 +6,8 @@
 //! - [`partitions`], [`modules`]: the other things that are written
 //! - [`reader`]: reads, on other connections; [`listing`]: those of many instances; [`salvage`]: what they can still have where some of it is damaged;
 //!   [`mend`]: a table that goes on without what is
-//! - [`copy`]: a file read beside its host, for a copy or to be checked; [`check`]: whether its rows fit each other
+//! - [`copy`]: a file read beside its host, for a copy or to be checked; [`check`]: whether its rows fit each other; [`rescue`]: a new one out of what
+//!   a damaged one still has
 //! - [`checkpoint`]: the log goes into the database; [`space`]: what is free goes back to the system
 //! - [`open`], [`lock`]: the way to a file that is ours; [`format`]: what is in it; [`pages`], [`frames`]: whether it still is what was written;
 //!   [`health`]: which errors mean what
@@ -28,6 +29,7 @@ pub mod pages;
 mod partitions;
 mod reader;
 mod requests;
+pub mod rescue;
 mod row;
 mod salvage;
 mod space;

@@ -83,7 +83,7 @@ pub(super) fn connect_reader_of_any(file: &Path) -> rusqlite::Result<Connection>
     Ok(db)
 }
 
-fn through_checksums(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn through_checksums(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(file, flags, pages::vfs()?)
 }
 

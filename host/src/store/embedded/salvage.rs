@@ -167,7 +167,7 @@ impl Readers {
     }
 }
 
-fn unless_damaged<T>(
+pub(super) fn unless_damaged<T>(
     read: Result<T, StoreError>,
     otherwise: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
