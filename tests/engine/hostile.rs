@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fermata::engine::BadModule;
 use fermata::limits::Limit;
-use fermata_replay::Decision;
+use fermata_replay::{Decision, State, TURN_BYTES};
 use tests::hostile::{Ends, Hostile, guests, limits};
 
 use super::*;
@@ -25,7 +25,7 @@ fn run(guest: &Hostile) -> Result<(), String> {
     };
     let bench = Bench { engine, module, component, _cache: cache };
     let mut running = bench.guest(&[], &[start(guest.name, "null")]);
-    let progress = running.resume([], Timestamp(0));
+    let (progress, steps) = run_on(&mut running);
     let outcome = running.state(|state| state.outcome().cloned());
     let failure = match &outcome {
         Some(Outcome::Failed(failure)) => Some(failure),
@@ -52,12 +52,26 @@ fn run(guest: &Hostile) -> Result<(), String> {
     if !as_expected {
         return Err(format!("{progress:?} {outcome:?}"));
     }
-    let steps = stored(&running.take_turn().map(|turn| turn.steps).unwrap_or_default());
+    let steps = stored(&steps);
     let largest = steps.iter().map(|step| step.decisions.len()).max().unwrap_or(0);
     if largest > 4_100 {
         return Err(format!("a step has {largest} decisions"));
     }
     replays(&bench, &steps)
+}
+
+/// Turn by turn, as long as deadlines have passed.
+fn run_on(guest: &mut Guest) -> (Progress, Vec<Step>) {
+    let mut steps = Vec::new();
+    loop {
+        let progress = guest.resume([], Timestamp(0));
+        let Some(turn) = guest.take_turn() else { return (progress, steps) };
+        let goes_on = turn.is_full() && matches!(progress, Progress::Blocked);
+        steps.extend(turn.steps);
+        if !goes_on {
+            return (progress, steps);
+        }
+    }
 }
 
 /// A host with other limits comes to the same end, for the execution keeps those it was started under.
@@ -105,6 +119,27 @@ fn calls_of_the_host_cost_fuel() {
         let Outcome::Failed(failure) = outcome(&guest) else { panic!("{name} has succeeded") };
         assert_eq!(failure.error_type, "fuel", "{name}: {failure:?}");
     }
+}
+
+/// Others write before it goes on.
+#[test]
+fn a_turn_is_over_though_deadlines_have_passed() {
+    let guest = guests().into_iter().find(|guest| guest.name == "TimersAtOnceWithoutEnd").unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(GuestLimits::default(), 4, cache.path()).unwrap();
+    let module = engine.admit(&guest.module()).unwrap().module;
+    let bench = Bench { engine, module, component: Vec::new(), _cache: cache };
+    let mut guest = bench.guest(&[], &[start(guest.name, "null")]);
+    let mut turns = 0;
+    while let Progress::Blocked = guest.resume([], Timestamp(0)) {
+        let turn = guest.take_turn().unwrap();
+        let bytes = turn.history.bytes - turn.history_before.bytes;
+        assert!(turn.is_full() && (TURN_BYTES..TURN_BYTES + 1_000).contains(&bytes), "{bytes}");
+        assert_eq!(turn.due, guest.state(State::next_due), "what is left passes in the next");
+        turns += 1;
+    }
+    assert!(turns > 10, "{turns}");
+    assert!(matches!(outcome(&guest), Outcome::Failed(failure) if failure.error_type == "history"));
 }
 
 /// However busy a guest is, others have their turn.

@@ -144,6 +144,27 @@ fn who_writes_much_at_once_lets_others_go_first() {
     assert_eq!(host.ended(&second)["runtimeStatus"], "Terminated");
 }
 
+/// Deadlines that have all passed are no reason to write them at once.
+#[test]
+fn who_wakes_itself_again_and_again_lets_others_go_first() {
+    let host = Fresh::configured("[limits.host]\nbulk_writes = { per_second = 0.001, burst = 1 }");
+    deploy(&host, "TimersAtOnceWithoutEnd");
+    let first = host.start("TimersAtOnceWithoutEnd", "null");
+    assert_eq!(host.ended(&first)["runtimeStatus"], "Failed");
+    assert!(host.metric("fermata_turns_total") > 10);
+    assert_eq!(host.hits("bulk_writes"), 0, "it was at its work alone");
+    let echoes = || assert_eq!(host.output(&host.start("Echo", "1")), 1);
+    echoes();
+    let second = host.start("TimersAtOnceWithoutEnd", "null");
+    until("it has to wait", || {
+        echoes();
+        (host.hits("bulk_writes") > 0).then_some(())
+    });
+    assert_eq!(host.status(&second).json()["runtimeStatus"], "Pending");
+    assert_eq!(host.control(&second, "terminate", "").status, 202);
+    assert_eq!(host.ended(&second)["runtimeStatus"], "Terminated");
+}
+
 /// A step that takes longer than its wall time says nothing about the instance: it is tried again, rarely in the end, until somebody helps.
 #[test]
 fn a_step_that_never_ends_is_stalled() {

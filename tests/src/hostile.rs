@@ -149,13 +149,13 @@ fn forever(what: &str) -> String {
     format!("(loop $again {what} (br $again))")
 }
 
-/// Waits for an activity that is tried again, after intervals that grow by this.
+/// Calls an activity that is tried again, after intervals that grow by this, and waits for an event.
 fn tries_again(coefficient: &str) -> String {
     let none = "(i32.const 0) (f64.const 0)";
     format!(
         "(local.set $task (call $call-activity {GO} {NULL})) \
          (call $set-retry (local.get $task) (i32.const 3) (f64.const 1) (f64.const {coefficient}) {none} {none} {none} (i32.const 0) (i32.const 0)) \
-         (call $await-task (local.get $task) {ANSWER})"
+         (call $await-task {WAIT} {ANSWER})"
     )
 }
 

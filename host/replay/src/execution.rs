@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::effects::Effects;
 use crate::inbox::Inbox;
 use crate::mismatch::is_same;
+use crate::turn::is_full;
 use crate::undo::{effective, undone_from};
 use crate::{
     BadHistory, Decision, End, HistorySize, Message, MessageBody, Mismatch, NextGeneration, Outcome, Payload, Start,
@@ -108,7 +109,8 @@ impl Execution {
         self.inbox.push(message);
     }
 
-    /// Tells the time: deadlines up to `now` have passed. One that lies before the next message passes before it in any case.
+    /// Tells the time: deadlines up to `now` have passed. One that lies before the next message passes before it in any case. Where no message is
+    /// left, and the turn is [full](Turn::is_full), others pass in the next one.
     pub fn tick(&mut self, now: Timestamp) {
         self.time = self.time.max(now);
     }
@@ -207,6 +209,10 @@ impl Execution {
     /// Whether there is something that has not been committed.
     pub fn has_turn(&self) -> bool {
         !self.turn.is_empty() || !self.ignored.is_empty()
+    }
+
+    fn turn_is_full(&self) -> bool {
+        !self.turn.is_empty() && is_full(self.size_before, self.state.history())
     }
 
     /// The steps since the last turn. Only between steps: while the guest is blocked, or has ended.
@@ -362,10 +368,13 @@ impl Execution {
         }
     }
 
-    /// The deadline that passed before the next message was accepted; or by now, where there is none.
+    /// The deadline that passed before the next message was accepted; or by now, where there is none and the turn has room.
     fn passed_deadline(&self) -> Option<Message> {
         let (at, task, deadline) = self.state.next_deadline()?;
-        let reached = at <= self.inbox.next_at().unwrap_or(self.time);
+        let reached = match self.inbox.next_at() {
+            Some(accepted) => at <= accepted,
+            None => at <= self.time && !self.turn_is_full(),
+        };
         reached.then_some(Message { seq: self.seq, at, body: MessageBody::TimerFired { task, deadline } })
     }
 }

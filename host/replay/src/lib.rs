@@ -45,5 +45,5 @@ pub use state::{BufferedEvent, End, State};
 pub use status::RuntimeStatus;
 pub use task::{Outcome, TaskId};
 pub use time::{Span, Timestamp};
-pub use turn::{ChildStart, NextGeneration, Outgoing, OutgoingBody, ScheduledActivity, Turn};
+pub use turn::{ChildStart, NextGeneration, Outgoing, OutgoingBody, ScheduledActivity, TURN_BYTES, Turn};
 pub use undo::rewind;

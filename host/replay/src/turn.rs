@@ -8,6 +8,9 @@ use crate::{
     Timestamp,
 };
 
+/// From so many bytes on, of names and payloads and 64 for each entry, a turn is over though more deadlines have passed: who writes it holds up others.
+pub const TURN_BYTES: u64 = 256 << 10;
+
 /// One or more steps to be committed together: all that one commit must make true.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turn {
@@ -43,6 +46,15 @@ impl Turn {
     pub fn ignoring(state: &State, consumed: Vec<u64>) -> Turn {
         Effects::default().into_turn(state, Vec::new(), consumed)
     }
+
+    /// Whether deadlines that have passed may have been left for the next turn.
+    pub fn is_full(&self) -> bool {
+        is_full(self.history_before, self.history)
+    }
+}
+
+pub(crate) fn is_full(before: HistorySize, now: HistorySize) -> bool {
+    now.bytes.saturating_sub(before.bytes) >= TURN_BYTES
 }
 
 /// An attempt at an activity.

@@ -330,7 +330,7 @@ impl Dispatcher {
         let body = to_json(&message.body);
         let (seq, at) = (message.seq, message.at);
         self.metrics().messages_accepted.inc();
-        if (inner.abandoned > 0 || inner.passed_over > 0) && message.body.is_urgent() {
+        if (inner.abandoned > 0 || inner.passed_over > 0 || inner.paused) && message.body.is_urgent() {
             // What ends it does not wait until it is tried again.
             slot.retry.notify_one();
         }

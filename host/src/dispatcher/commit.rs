@@ -74,6 +74,7 @@ impl Dispatcher {
         // Until the turn is submitted: the module of the next generation must not go.
         let active = turn.next.is_some().then(|| self.registry.read());
         let generation = active.as_ref().and_then(|active| follow(&mut inner, &mut turn, active));
+        let is_full = turn.is_full();
         let decisions: usize = turn.steps.iter().map(|step| step.decisions.len()).sum();
         let record = record(turn, steps, outgoing, generation, inner.version, now);
         inner.version += 1;
@@ -89,7 +90,7 @@ impl Dispatcher {
         }
         let rows = record.activities.len() + record.outgoing.len();
         let change = Change::Turn(record);
-        slot.share.wrote(rows + decisions / ROW_DECISIONS, change.bytes());
+        slot.share.wrote(rows + decisions / ROW_DECISIONS, change.bytes(), is_full);
         let (dispatcher, of) = (self.clone(), slot.clone());
         self.submit(slot, &mut inner, change, move |outcome| {
             if outcome.is_ok() {

@@ -157,9 +157,9 @@ impl Share {
         self.interrupted.load(Ordering::Relaxed) >= MANY_INTERRUPTED
     }
 
-    /// Counts what a turn writes.
-    pub fn wrote(&self, rows: usize, bytes: usize) {
-        let (is_large, rows) = (bytes > BULK_BYTES, rows + bytes / ROW_BYTES);
+    /// Counts what a turn writes. `is_full`: it would have been larger, had it not come to its end.
+    pub fn wrote(&self, rows: usize, bytes: usize, is_full: bool) {
+        let (is_large, rows) = (is_full || bytes > BULK_BYTES, rows + bytes / ROW_BYTES);
         if is_large || rows > BULK {
             lock(&self.bulk).add(rows, Instant::now(), self.limits.bulk_writes);
         }
@@ -247,17 +247,18 @@ mod tests {
         let shares = Shares::new(HostLimits { bulk_writes, ..HostLimits::default() });
         let (bulky, other) = (shares.of("Bulky"), shares.of("Other"));
         let now = Timestamp(1_000 * ACTIVE);
-        (0..100).for_each(|_| bulky.wrote(BULK - BULK_BYTES / ROW_BYTES, BULK_BYTES));
+        (0..100).for_each(|_| bulky.wrote(BULK - BULK_BYTES / ROW_BYTES, BULK_BYTES, false));
         assert_eq!(shares.pause(&other, now), None);
         assert_eq!(shares.pause(&bulky, now), None, "small turns do not count, however many");
-        bulky.wrote(0, 5_000 * ROW_BYTES);
+        (0..100).for_each(|_| bulky.wrote(20, 0, true));
+        bulky.wrote(0, 3_000 * ROW_BYTES, false);
         assert_eq!(shares.pause(&bulky, now), None, "so much may be written at once");
-        bulky.wrote(5_000, 0);
+        bulky.wrote(5_000, 0, false);
         assert_eq!(shares.pause(&other, now), None);
         assert_eq!(shares.pause(&bulky, now), Some(LONGEST_PAUSE));
         let later = Timestamp(now.0 + ACTIVE + 1);
         assert_eq!(shares.pause(&bulky, later), None, "nobody else is at work");
-        other.wrote(20_000, 0);
+        other.wrote(20_000, 0, false);
         assert_eq!(shares.pause(&other, later), Some(LONGEST_PAUSE));
         let long_after = Timestamp(later.0 + ACTIVE + 1);
         assert_eq!([&other, &bulky].map(|share| shares.pause(share, long_after)), [None, Some(LONGEST_PAUSE)]);

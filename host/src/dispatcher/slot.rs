@@ -63,6 +63,8 @@ pub struct Inner {
     pub stalled: Option<Arc<str>>,
     /// How often in a row its guest took long when there was no room for another one in the middle of a step.
     pub passed_over: u32,
+    /// It has something to do, and waits, for its orchestrator has written much and others are at work.
+    pub paused: bool,
     /// It counts among the instances that have not ended.
     pub counts: bool,
     /// Writes of every kind that were submitted, and how many of them have ended. They end in the order of their submission.
@@ -204,6 +206,7 @@ impl Slot {
                 abandoned: 0,
                 stalled: None,
                 passed_over: 0,
+                paused: false,
                 counts: !instance.status.is_final(),
                 writes_submitted: 0,
                 writes_ended: 0,

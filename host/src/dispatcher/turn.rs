@@ -65,9 +65,9 @@ impl Dispatcher {
                 && let Some(pause) = self.shares.pause(&slot.share, self.clock.now())
             {
                 self.metrics().hit(Limit::BulkWrites);
-                inner.passed_over = inner.passed_over.max(1);
+                (inner.paused, inner.pending) = (true, true);
                 drop(inner);
-                return self.try_again(slot, Some(pause));
+                return self.go_on_after(slot, pause);
             }
             let body = self.take_body(slot, &mut inner, Body::Running);
             if let Body::Interrupted(running) = body {
@@ -160,7 +160,9 @@ impl Dispatcher {
             place = None;
             match reached {
                 Progress::Blocked => {
-                    match guest.take_turn() {
+                    let turn = guest.take_turn();
+                    let is_full = turn.as_ref().is_some_and(Turn::is_full);
+                    match turn {
                         Some(turn) => {
                             self.commit_of(slot, turn, &mut guest);
                         }
@@ -180,7 +182,8 @@ impl Dispatcher {
                     if messages.iter().any(migrates) {
                         return self.go_on(slot, Body::Resident(guest), messages, now, None);
                     }
-                    if messages.is_empty() && due.is_none_or(|due| due > now) {
+                    // Others have their turn before the deadlines that are left: the commit wakes it for these.
+                    if messages.is_empty() && (is_full || due.is_none_or(|due| due > now)) {
                         return self.put_back(slot, Some(guest));
                     }
                     progress = self.let_run(&mut guest, messages, now);
@@ -394,8 +397,8 @@ impl Dispatcher {
             let guest = {
                 let mut inner = victim.lock();
                 let current = victim.stamp.load(std::sync::atomic::Ordering::Acquire) == stamp;
-                // One with messages is about to run: it stays a little over the budget.
-                if !current || inner.scheduled || !matches!(inner.body, Body::Resident(_)) {
+                // One with messages is about to run: it stays a little over the budget. Unless it has to wait.
+                if !current || (inner.scheduled && !inner.paused) || !matches!(inner.body, Body::Resident(_)) {
                     continue;
                 }
                 self.take_body(&victim, &mut inner, Body::Cold)
@@ -455,6 +458,17 @@ impl Dispatcher {
         let mut inner = slot.lock();
         inner.abandoned = 0;
         self.set_stalled(&mut inner, None);
+    }
+
+    /// Has an instance wait for its turn for so long, unless something urgent comes. Its guest stays where there is room.
+    fn go_on_after(self: &Arc<Self>, slot: &Arc<Slot>, pause: Duration) {
+        let (dispatcher, slot) = (self.clone(), slot.clone());
+        self.runtime.spawn(async move {
+            tokio::select! { biased; () = slot.retry.notified() => {}, () = dispatcher.clock.pause(pause) => {} }
+            let mut inner = slot.lock();
+            (inner.paused, inner.scheduled) = (false, false);
+            dispatcher.schedule(&slot, &mut inner);
+        });
     }
 
     /// Has an instance begin anew from what is stored: when the store has all that was given up, and after a time, unless it is called for before.

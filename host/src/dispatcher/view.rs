@@ -174,13 +174,12 @@ async fn waits_for(loaded: Loaded, name: String) -> Result<bool, StoreError> {
 
 fn view(snapshot: Snapshot) -> Result<InstanceView, StoreError> {
     let Snapshot { instance, first, last, unread } = snapshot;
-    let first = first.as_deref().map(steps_of).transpose()?.unwrap_or_default();
-    let last = last.as_deref().map(steps_of).transpose()?;
-    let start = match first.first() {
-        Some(step) => start_of(step.message.clone()),
+    let start = match first.as_deref().map(first_step_of).transpose()?.flatten() {
+        Some(step) => start_of(step.message),
         None => unread_start(&unread)?,
     };
-    let output = instance.status.is_final().then(|| output_of(last.as_ref().unwrap_or(&first))).flatten();
+    let last = last.or(first).filter(|_| instance.status.is_final()).as_deref().map(steps_of).transpose()?;
+    let output = last.and_then(|steps| output_of(&steps));
     let Instance { key, id, name, module, execution, status, created, updated, custom_status, parked, .. } = instance;
     let custom_status = custom_status
         .map(|text| Payload::parse(&text).map_err(|error| StoreError::Damaged(error.to_string())))
@@ -245,6 +244,18 @@ fn all_steps(history: &[String]) -> Result<(Vec<Step>, State), StoreError> {
 
 fn steps_of(chunk: &str) -> Result<Vec<Step>, StoreError> {
     serde_json::from_str(chunk).map_err(damaged)
+}
+
+/// Without a look at those behind it, which may be many.
+fn first_step_of(chunk: &str) -> Result<Option<Step>, StoreError> {
+    let inner = chunk
+        .trim_start()
+        .strip_prefix('[')
+        .ok_or_else(|| StoreError::Damaged("a row of history is no array".into()))?;
+    if inner.trim_start().starts_with(']') {
+        return Ok(None);
+    }
+    serde_json::Deserializer::from_str(inner).into_iter().next().transpose().map_err(damaged)
 }
 
 fn damaged(error: serde_json::Error) -> StoreError {

@@ -34,7 +34,8 @@ pub type Returned = Result<String, WitFailure>;
 /// Where a guest stands after it ran.
 #[derive(Debug)]
 pub enum Progress {
-    /// It waits for a message that is not there; every message there was has been applied.
+    /// It waits for a message that is not there; every message there was has been applied. Deadlines that have passed may be left, where the turn is
+    /// [full](Turn::is_full).
     Blocked,
     Ended(End),
 }

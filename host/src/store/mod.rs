@@ -396,7 +396,7 @@ pub struct Snapshot {
     pub instance: Instance,
     /// JSON array of steps whose first is the first of the generation; none before its first turn.
     pub first: Option<String>,
-    /// JSON array of steps whose last is the instance's last; none where there is none, or where it is `first` too.
+    /// Of one that has ended: JSON array of steps whose last is the instance's last; none where that is `first` too.
     pub last: Option<String>,
     /// Unread messages in the order of arrival; only filled while there is no history, when the start is among them.
     pub unread: Vec<StoredMessage>,

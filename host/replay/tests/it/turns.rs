@@ -2,10 +2,11 @@
 
 use std::task::Poll;
 
-use fermata_replay::{Execution, Outcome, RuntimeStatus, State};
+use fermata_replay::{Execution, Message, Outcome, RuntimeStatus, State, TURN_BYTES, Turn};
 
 use crate::guest::{Life, guest, json};
-use crate::history::started;
+use crate::history::{event, second, started};
+use crate::play::replay;
 
 #[test]
 fn an_instance_is_pending_until_it_starts() {
@@ -60,4 +61,28 @@ fn a_state_without_guest_knows_whether_the_guest_can_go_on() {
     let history = started().wait("A").wait("B").call("p", "1").block_all(&[2, 0]).event("B", "1").event("A", "1");
     assert!(!State::of(&history.steps).is_runnable());
     assert!(State::of(&history.failure(2, "no").steps).is_runnable(), "one failure is enough");
+}
+
+/// Others can write before the rest.
+#[test]
+fn a_turn_ends_before_deadlines_have_made_it_large() {
+    let guest = guest(async |ctx| {
+        for _ in 0..5_000 {
+            let timer = ctx.timer_at(ctx.now())?;
+            ctx.get(timer).await?;
+        }
+        ctx.event("A").await
+    });
+    let bytes = |turn: &Turn| turn.history.bytes - turn.history_before.bytes;
+    let mut life = Life::new(&guest, Vec::new());
+    life.execution(|execution| execution.tick(second(100)));
+    let full = life.resume(started().messages).expect("a guest that fits");
+    assert!(full.is_full() && (TURN_BYTES..TURN_BYTES + 1_000).contains(&bytes(&full)), "{}", bytes(&full));
+    assert!(full.due.is_some_and(|due| due <= second(100)), "what is left has passed");
+
+    // Before a message all deadlines pass that did so before it was accepted.
+    let last = life.resume([Message { seq: 2, at: second(50), body: event("A", "1") }]).expect("a guest that fits");
+    assert_eq!(full.steps.len() + last.steps.len(), 5_002);
+    assert_eq!(life.execution(|execution| execution.state().outcome().cloned()), Some(Outcome::Succeeded(json("1"))));
+    replay(&guest, &[full.steps, last.steps].concat()).expect("where a turn ended makes no difference");
 }

@@ -1,8 +1,9 @@
 //! An instance's history: rows linked from the newest to the first, each a JSON array of steps.
 //!
 //! Appending touches only the right edge of the table. So that a long history still loads in a few reads, an append to a chain
-//! of [`MERGE_FROM`] rows takes in the newest rows, and older ones as long as they are at most twice what was gathered:
-//! what stays at least doubles from row to row, and a byte is rewritten a logarithmic number of times. The root is never merged.
+//! of [`MERGE_FROM`] rows takes in the newest rows, and older ones as long as they are at most twice what was gathered, and the
+//! whole is at most [`MERGED_BYTES`]: what stays at least doubles from row to row, or is as large as a row gets that way, a byte is rewritten
+//! a logarithmic number of times, and no append holds up others. The root is never merged.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,6 +11,7 @@ use super::health::{Failure, read_error};
 use crate::store::{InstanceKey, StoreError};
 
 pub(super) const MERGE_FROM: i64 = 16;
+pub(super) const MERGED_BYTES: usize = 128 << 10;
 
 /// Where the chain of an instance begins and ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Chain {
                 .query_row([row], |found| Ok((found.get(0)?, found.get::<_, i64>(1)? as usize)))
                 .optional()?
                 .ok_or_else(|| missing(row))?;
-            if length > 2 * size {
+            if length > 2 * size || size + length > MERGED_BYTES {
                 break;
             }
             let body: String =
@@ -116,15 +118,14 @@ impl Chain {
         Ok(bodies)
     }
 
-    /// The bodies of the two ends; no last where it is the first.
-    pub(super) fn ends(
-        self,
-        db: &Connection,
-        key: InstanceKey,
-    ) -> Result<(Option<String>, Option<String>), StoreError> {
-        let body = |row| read_row(db, key, row).map(|(_, body)| body);
+    pub(super) fn first(self, db: &Connection, key: InstanceKey) -> Result<Option<String>, StoreError> {
+        self.first.map(|row| Ok(read_row(db, key, row)?.1)).transpose()
+    }
+
+    /// None where it is the first.
+    pub(super) fn last(self, db: &Connection, key: InstanceKey) -> Result<Option<String>, StoreError> {
         let last = self.last.filter(|last| self.first != Some(*last));
-        Ok((self.first.map(body).transpose()?, last.map(body).transpose()?))
+        last.map(|row| Ok(read_row(db, key, row)?.1)).transpose()
     }
 }
 

@@ -65,7 +65,8 @@ pub(super) fn find(db: &Connection, id: &str) -> Result<Option<Instance>, StoreE
 
 pub(super) fn snapshot(db: &Connection, id: &str) -> Result<Option<Snapshot>, StoreError> {
     let Some((instance, chain)) = stored(db, "id", id)? else { return Ok(None) };
-    let (first, last) = chain.ends(db, instance.key)?;
+    let first = chain.first(db, instance.key)?;
+    let last = if instance.status.is_final() { chain.last(db, instance.key)? } else { None };
     let unread = if chain.first.is_none() { messages(db, instance.key)? } else { Vec::new() };
     Ok(Some(Snapshot { instance, first, last, unread }))
 }

@@ -146,6 +146,8 @@ async fn a_long_history_is_rewritten_a_logarithmic_number_of_times() {
     println!("{rows} rows; each byte was rewritten {:.1} times", rewritten as f64 / written as f64);
     assert!(rewritten < written * (TURNS as f64).log2() as i64);
     assert!(rows <= 20);
+    let largest = world.number("SELECT max(octet_length(body)) FROM history").await;
+    assert!(largest <= chain::MERGED_BYTES as i64, "{largest} bytes would be written at once");
     assert_eq!(world.store.load(1).await.unwrap().unwrap().history.len() as i64, rows);
 }
 

@@ -118,7 +118,12 @@ impl Store for Memory {
             Some(Snapshot {
                 instance: kept.instance.clone(),
                 first: kept.history.first().cloned(),
-                last: kept.history.get(1..).and_then(<[String]>::last).cloned(),
+                last: kept
+                    .history
+                    .get(1..)
+                    .and_then(<[String]>::last)
+                    .filter(|_| kept.instance.status.is_final())
+                    .cloned(),
                 unread: if kept.history.is_empty() { state.messages(kept.instance.key) } else { Vec::new() },
             })
         })
