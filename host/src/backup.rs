@@ -55,11 +55,7 @@ pub fn rescue(data: &Path, to: &Path) -> Result<Report, BackupError> {
     let mut rescue = source.rescue_to(&database)?;
     // Some of what is lost is missed by histories alone.
     let problems = verify(&Picture::of(&database)?).problems;
-    for Problem { instance, what } in problems {
-        if let Some(id) = instance {
-            rescue.leave_out(&id, &what)?;
-        }
-    }
+    rescue.leave_out(problems.iter().filter_map(|problem| Some((problem.instance.as_deref()?, &*problem.what))))?;
     let left_out = rescue.finish()?;
     copy.add_secrets_of(data)?;
     let report = copy.finish()?;

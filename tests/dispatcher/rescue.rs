@@ -46,7 +46,7 @@ fn is_index(name: &str) -> bool {
 fn assert_rescued(whole: &BTreeMap<String, String>, damaged: &[&(String, usize)], report: &Report, copy: &Path) {
     let found = instances(copy);
     let named: BTreeSet<&String> = report.left_out.iter().filter_map(|left| left.instance.as_ref()).collect();
-    let unnamed = report.left_out.iter().filter(|left| left.what.contains("with its id")).count();
+    let unnamed = report.left_out.iter().filter(|left| left.what.contains("its id with it")).count();
     let missing: Vec<&String> = whole.keys().filter(|id| !found.contains_key(*id)).collect();
     let unexplained = missing.iter().filter(|id| !named.contains(**id)).count();
     assert_eq!(unexplained, unnamed, "{missing:?} of {report:?}");

@@ -193,7 +193,7 @@ fn verify_tells_what_history_says_otherwise() {
     assert!(code(&refused) == 1 && String::from_utf8_lossy(&refused.stderr).contains("--rescue"), "{refused:?}");
     let rescued = fermata(&["backup", "--rescue", "-o", "json", "--data"], &[host.data(), &copy]);
     let left_out = report(&rescued)["left_out"].to_string();
-    let told = String::from_utf8_lossy(&rescued.stderr).lines().filter(|line| line.starts_with("left out: ")).count();
+    let told = String::from_utf8_lossy(&rescued.stderr).lines().filter(|line| line.starts_with("lost: ")).count();
     let running = Settings::new(&copy).start();
     let lost = [&ended, &waiting].into_iter().filter(|id| running.status(id).status == 404).collect::<Vec<_>>();
     assert!(lost.iter().all(|id| left_out.contains(*id)) && told >= lost.len(), "{lost:?} {rescued:?}");

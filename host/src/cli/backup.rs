@@ -27,8 +27,8 @@ Examples:
 pub struct Backup {
     /// The directory to make.
     to: PathBuf,
-    /// Of data with damaged pages, and with no host at work: copy all that can be read, and say which instances are not whole and left out. A host
-    /// can go on from such a copy.
+    /// Copy what can be read of data with damaged pages, once its host is ended, and say what is lost: instances that are not whole are left out.
+    /// A host can go on from such a copy.
     #[arg(long)]
     rescue: bool,
     #[command(flatten)]
@@ -83,10 +83,7 @@ impl Backup {
         let copy = if self.rescue { rescue } else { back_up };
         let report = copy(&self.place.data, &self.to)?;
         for Problem { instance, what } in &report.left_out {
-            eprintln!(
-                "left out: {}{what}",
-                instance.as_ref().map(|id| format!("{id}, which has lost ")).unwrap_or_default()
-            );
+            eprintln!("lost: {}", instance.as_ref().map_or(what.clone(), |id| format!("{id} ({what})")));
         }
         self.place.tell(&report, &format!("{} is backed up to {}", self.place.data.display(), self.to.display()));
         Ok(())

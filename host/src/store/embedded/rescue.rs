@@ -52,17 +52,22 @@ impl Rescue {
         db.execute_batch(prepare).and_then(|()| format::bring_up(&db, None)).map_err(not_written)?;
         let mut rescue = Rescue { db, file: file.to_owned(), missing: Vec::new() };
         rescue.change("BEGIN", [])?;
-        rescue.copy(from)?;
-        rescue.note_what_is_lost(from)?;
+        let inbox_is_whole = rescue.copy(from)?;
+        rescue.note_rows(from)?;
+        rescue.note_messages(from, inbox_is_whole)?;
+        rescue.note_histories()?;
+        rescue.note_modules(from)?;
         rescue.leave_out_what_is_lost()?;
         rescue.change("COMMIT", [])?;
         Ok(rescue)
     }
 
-    /// Leaves out an instance, for this reason.
-    pub fn leave_out(&mut self, id: &str, why: &str) -> Result<(), StoreError> {
+    /// Leaves out these instances, for these reasons.
+    pub fn leave_out<'a>(&mut self, unsound: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), StoreError> {
         let note = "INSERT OR IGNORE INTO lost SELECT key, id, ? FROM instance WHERE id = ?";
-        self.db.execute(note, [why, id]).map_err(not_written)?;
+        for (id, why) in unsound {
+            self.change(note, [why, id])?;
+        }
         self.leave_out_what_is_lost()
     }
 
@@ -75,21 +80,24 @@ impl Rescue {
         Ok(self.missing)
     }
 
-    fn copy(&mut self, from: &Readers) -> Result<(), StoreError> {
+    /// Whether all unread messages are there.
+    fn copy(&mut self, from: &Readers) -> Result<bool, StoreError> {
         // On one page, which a host that could start has read.
         let pair = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Value>(1)?));
         for (key, value) in from.salvage(&["key"], "key, value FROM meta", pair)?.rows {
             self.change("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", params![key, value])?;
         }
+        let mut inbox_is_whole = true;
         for (table, by) in TABLES {
             let is_whole = self.copy_around_damage(from, table, by)?;
             match table {
-                "outbox" if !is_whole => self.misses("messages of instances to each other that had not arrived"),
+                "inbox" => inbox_is_whole = is_whole,
+                "outbox" if !is_whole => self.misses("messages from instances to others, which had not arrived"),
                 "request" if !is_whole => self.misses("idempotency keys: what is sent again with one is done again"),
                 _ => {}
             }
         }
-        Ok(())
+        Ok(inbox_is_whole)
     }
 
     /// Whether all rows could be read. Behind what can not be, the next that can is looked for in steps that double: about as far as the damage
@@ -141,14 +149,7 @@ impl Rescue {
         unless_damaged(all.map(|()| true), || Ok(false))
     }
 
-    /// What indexes, or rows of other tables, tell of, and is not there.
-    fn note_what_is_lost(&mut self, from: &Readers) -> Result<(), StoreError> {
-        self.note_rows(from)?;
-        self.note_messages(from)?;
-        self.note_histories()?;
-        self.note_modules(from)
-    }
-
+    /// What the index of ids, or rows of other tables, tell of and is not there.
     fn note_rows(&self, from: &Readers) -> Result<(), StoreError> {
         let ids = "id, key FROM instance INDEXED BY sqlite_autoindex_instance_1";
         let ids = from.salvage(&["id"], ids, |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
@@ -157,14 +158,14 @@ impl Rescue {
             self.change(note, params![key, id])?;
         }
         self.change(
-            "INSERT OR IGNORE INTO lost SELECT key, NULL, 'the row of an instance, with its id'
+            "INSERT OR IGNORE INTO lost SELECT key, NULL, 'an instance: its row, and its id with it'
              FROM (SELECT key FROM history UNION SELECT key FROM inbox UNION SELECT key FROM activity)
              WHERE key NOT IN (SELECT key FROM instance)",
             [],
         )
     }
 
-    fn note_messages(&self, from: &Readers) -> Result<(), StoreError> {
+    fn note_messages(&mut self, from: &Readers, are_whole: bool) -> Result<(), StoreError> {
         let messages = "key, seq FROM inbox INDEXED BY inbox_key";
         let messages =
             from.salvage(&["key", "seq"], messages, |row| Ok(((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?), ())))?;
@@ -172,6 +173,9 @@ impl Rescue {
                     WHERE key = ?1 AND ?2 NOT IN (SELECT seq FROM inbox)";
         for (message, ()) in messages.rows {
             self.change(note, message)?;
+        }
+        if !are_whole && !messages.is_whole {
+            self.misses("unread messages, of instances that nothing tells");
         }
         Ok(())
     }
