@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::slice::SliceIndex;
 
 use fermata::dispatcher::{Output, Services};
-use fermata::store::Undone;
 use fermata::store::embedded::{Embedded, pages};
+use fermata::store::{Filter, Instance, Undone};
 use fermata_replay::{Caller, ChildStart, Control, OutgoingBody};
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -219,4 +219,53 @@ fn an_instance_whose_turn_can_not_be_written_is_parked() {
         eventually("it is left alone", async || dispatcher.in_memory() == 0).await;
         dispatcher.close().await;
     });
+}
+
+/// All add to the end of history, and of the inbox: where that is damaged only those are concerned whose rows lie there.
+#[test]
+fn where_the_place_that_is_written_next_is_damaged_others_go_on() {
+    for table in ["history", "inbox"] {
+        let dir = tempfile::tempdir().unwrap();
+        let item = payload(&format!("{:?}", "x".repeat(300)));
+        on_its_own(async {
+            let dispatcher = open_in(dir.path(), Services::default()).await;
+            for number in 0..INSTANCES {
+                let id = id("collects", number);
+                dispatcher.start("Collect", Some(&id), payload("2")).await.unwrap();
+                dispatcher.raise(&id, "item", item.clone()).await.unwrap();
+                dispatcher.suspend(&id, Control::default()).await.unwrap();
+                eventually("it is suspended", async || {
+                    see(&dispatcher, &id).await.unwrap().status == RuntimeStatus::Suspended
+                })
+                .await;
+                dispatcher.raise(&id, "item", item.clone()).await.unwrap();
+            }
+            dispatcher.close().await;
+        });
+        tests::until("the store is closed", || Embedded::open(dir.path()).ok());
+        let last = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path DESC LIMIT 1";
+        let page: usize = database(dir.path()).query_row(last, [table], |row| row.get::<_, i64>(0)).unwrap() as usize;
+        let mut bytes = std::fs::read(dir.path().join("fermata.db")).unwrap();
+        bytes[(page - 1) * PAGE + 3_000] ^= 1;
+        std::fs::write(dir.path().join("fermata.db"), bytes).unwrap();
+
+        on_its_own(async {
+            let dispatcher = open_in(dir.path(), Services::default()).await;
+            for number in 0..INSTANCES {
+                dispatcher.resume(&id("collects", number), Control::default()).await.unwrap();
+            }
+            // What lies on the page can not be shown with its history.
+            let all = async || dispatcher.list(Filter::default()).await.unwrap().instances;
+            let is_settled = |instance: &Instance| instance.parked.is_some() || instance.status.is_final();
+            eventually("each goes on, or is parked", async || all().await.iter().all(is_settled)).await;
+            let reasons: Vec<String> = all().await.into_iter().filter_map(|instance| instance.parked).collect();
+            assert!(reasons.iter().all(|reason| reason.contains("is damaged")), "{reasons:?}");
+            let parked = reasons.len();
+            assert!((1..20).contains(&parked), "{table}: {parked} are parked");
+            dispatcher.start("Collect", Some("new"), payload("1")).await.unwrap();
+            dispatcher.raise("new", "item", payload("1")).await.unwrap();
+            eventually("it completes", async || see(&dispatcher, "new").await.unwrap().status.is_final()).await;
+            dispatcher.close().await;
+        });
+    }
 }

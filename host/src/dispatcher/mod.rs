@@ -293,6 +293,7 @@ impl Dispatcher {
 
     /// Goes on with what a former owner left: unread messages, messages that were sent, and open activities.
     async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
+        quarantine::unless_it_stays(self.store.mend_edges().await)?;
         // All is read before anything runs: activities that are started now must not be found here and run twice.
         let undone = self.store.undone().await?;
         self.quarantine(&undone).await?;

@@ -43,13 +43,7 @@ impl Dispatcher {
             }
         }
         // Behind the writes that park them.
-        match self.store.mend().await {
-            Err(error @ (StoreError::Damaged(_) | StoreError::Full)) => {
-                tracing::warn!("what is damaged stays beside what is not, and may harm it: {error}");
-                Ok(())
-            }
-            mended => mended,
-        }
+        unless_it_stays(self.store.mend().await)
     }
 
     /// The id of an instance that waits for what is not there, and what that is.
@@ -102,6 +96,17 @@ impl Dispatcher {
         }
         self.forget_if_idle(&slot);
         Ok(())
+    }
+}
+
+/// That damage could not be mended keeps no host from starting.
+pub(super) fn unless_it_stays(mended: Result<(), StoreError>) -> Result<(), StoreError> {
+    match mended {
+        Err(error @ (StoreError::Damaged(_) | StoreError::Full | StoreError::Io(_))) => {
+            tracing::warn!("what is damaged stays beside what is not, and may harm it: {error}");
+            Ok(())
+        }
+        mended => mended,
     }
 }
 

@@ -100,6 +100,12 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
+    /// Where the place that all write to next is damaged, has them write elsewhere; once, when partitions were acquired and before anything else. Whose
+    /// rows were in that place is damaged still.
+    fn mend_edges(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Has activities and messages that are damaged no longer stand beside those that are not. After that nobody can tell that they are missing.
     fn mend(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))

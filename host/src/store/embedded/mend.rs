@@ -1,11 +1,15 @@
 //! A table that begins anew without the rows on its damaged pages. Left as it is, it would take the rows beside them along: where a page empties,
 //! SQLite merges it with its neighbours. The old table stays, under another name, for who wants to look at it.
+//!
+//! Where rows are added at a damaged edge nobody could add any: such a table begins anew, too. Of history the instances that miss rows notice; of the
+//! inbox messages that can not be read stand for those that are lost.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::health::Failure;
+use super::health::{Failure, read_error};
 use super::reader::Readers;
+use super::salvage::unless_damaged;
 use crate::store::StoreError;
 
 /// Whose owners are known by other means, and the first columns, which their rows are in the order of.
@@ -36,24 +40,75 @@ impl Readers {
     }
 }
 
+/// Tables whose rows are added at their end, each with the number that they are in the order of.
+const GROWING: [(&str, &str); 2] = [("history", "row"), ("inbox", "seq")];
+
+/// A table to whose end nothing can be added.
+pub(super) type Edge = (&'static str, &'static str);
+
+impl Readers {
+    pub(super) fn broken_edges(&self) -> Result<Vec<Edge>, StoreError> {
+        let mut broken = Vec::new();
+        for (table, by) in GROWING {
+            let last = format!("SELECT max({by}) FROM {table}");
+            let whole = self.read(|db| db.query_row(&last, [], |row| row.get::<_, Option<i64>>(0)).map_err(read_error));
+            if !unless_damaged(whole.map(|_| true), || Ok(false))? {
+                broken.push((table, by));
+            }
+        }
+        Ok(broken)
+    }
+
+    pub(super) fn mend_edge(&self, db: &Connection, (table, by): Edge) -> Result<(), Failure> {
+        // What reads sees the old table until this is committed.
+        set_aside(db, table)?;
+        self.copy_around_damage(db, table, by)?;
+        if table == "inbox" {
+            let index = "key, seq FROM inbox INDEXED BY inbox_key";
+            let all =
+                self.salvage(&["key", "seq"], index, |row| Ok(((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?), ())))?;
+            let stand_in =
+                "INSERT INTO inbox (seq, key, at, body) SELECT ?2, ?1, 0, '' WHERE ?2 NOT IN (SELECT seq FROM inbox)";
+            for (message, ()) in all.rows {
+                db.prepare_cached(stand_in)?.execute(message)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Rest {
     pub(super) fn begin_anew(&self, db: &Connection) -> Result<(), Failure> {
         let Rest { table, rows } = self;
-        let ddl = "SELECT sql FROM sqlite_schema WHERE name = ?";
-        let ddl: String = db.query_row(ddl, [table], |row| row.get(0))?;
-        let number = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'damaged_%'";
-        let number: i64 = db.query_row(number, [], |row| row.get(0))?;
-        // The legacy way leaves views alone: they are of the table that has the name.
-        db.execute_batch(&format!(
-            "PRAGMA legacy_alter_table = ON;
-             ALTER TABLE {table} RENAME TO damaged_{table}_{number};
-             PRAGMA legacy_alter_table = OFF;
-             {ddl};"
-        ))?;
+        set_aside(db, table)?;
         for row in rows {
             let places = vec!["?"; row.len()].join(", ");
             db.prepare_cached(&format!("INSERT INTO {table} VALUES ({places})"))?.execute(params_from_iter(row))?;
         }
         Ok(())
     }
+}
+
+/// Gives a table another name, and makes an empty one with its indexes.
+fn set_aside(db: &Connection, table: &str) -> Result<(), Failure> {
+    let number = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'damaged_%'";
+    let number: i64 = db.query_row(number, [], |row| row.get(0))?;
+    let ddl = "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type IN ('table', 'index') ORDER BY type DESC";
+    let made: Vec<(String, String, String)> = db
+        .prepare(ddl)?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    // The legacy way leaves views alone: they are of the table that has the name.
+    db.execute_batch(&format!(
+        "PRAGMA legacy_alter_table = ON;
+         ALTER TABLE {table} RENAME TO damaged_{table}_{number};
+         PRAGMA legacy_alter_table = OFF;"
+    ))?;
+    for (kind, name, sql) in made {
+        if kind == "index" {
+            db.execute_batch(&format!("DROP INDEX {name}"))?;
+        }
+        db.execute_batch(&sql)?;
+    }
+    Ok(())
 }

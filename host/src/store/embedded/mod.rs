@@ -235,6 +235,18 @@ impl Store for Embedded {
         self.apart(Readers::undone)
     }
 
+    fn mend_edges(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let broken = self.apart(Readers::broken_edges).await?;
+            if broken.is_empty() {
+                return Ok(());
+            }
+            tracing::error!(tables = ?broken, "the place that is written next lies on a damaged page of the database: these tables begin anew without it");
+            let readers = self.readers.clone();
+            self.transaction(move |db| broken.iter().try_for_each(|edge| readers.mend_edge(db, *edge))).await
+        })
+    }
+
     fn mend(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let damaged = self.apart(Readers::to_mend).await?;

@@ -5,13 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Params, Row, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, Params, Row, params};
 
 use super::format;
-use super::health::read_error;
 use super::open::through_checksums;
 use super::reader::Readers;
-use super::salvage::unless_damaged;
+use super::salvage::not_written;
 use crate::store::StoreError;
 
 /// Tables, each with a whole number by which its rows can be read one after another.
@@ -89,7 +88,7 @@ impl Rescue {
         }
         let mut inbox_is_whole = true;
         for (table, by) in TABLES {
-            let is_whole = self.copy_around_damage(from, table, by)?;
+            let is_whole = from.copy_around_damage(&self.db, table, by)?;
             match table {
                 "inbox" => inbox_is_whole = is_whole,
                 "outbox" if !is_whole => self.misses("messages from instances to others, which had not arrived"),
@@ -98,55 +97,6 @@ impl Rescue {
             }
         }
         Ok(inbox_is_whole)
-    }
-
-    /// Whether all rows could be read. Behind what can not be, the next that can is looked for in steps that double: about as far as the damage
-    /// reaches, so that rows between two damaged pages are found.
-    fn copy_around_damage(&self, from: &Readers, table: &str, by: &str) -> Result<bool, StoreError> {
-        let mut next = 0;
-        let mut is_whole = true;
-        while !self.copy_rows(from, table, by, "ASC", (next, i64::MAX), |place| next = place.saturating_add(1))? {
-            is_whole = false;
-            let mut behind = (0..63).map(|step| next.saturating_add(1 << step));
-            let first = |place: &i64| {
-                from.read(|old| {
-                    let query = format!("SELECT {by} FROM {table} WHERE {by} >= ? ORDER BY {by} LIMIT 1");
-                    old.prepare(&query).and_then(|mut query| query.exists([place])).map_err(read_error)
-                })
-            };
-            let Some(place) = behind.find(|place| first(place).is_ok()) else { break };
-            self.copy_rows(from, table, by, "DESC", (next, place - 1), |_| {})?;
-            next = place;
-        }
-        Ok(is_whole)
-    }
-
-    /// Copies rows up to the first that can not be read, and tells whether there was none.
-    fn copy_rows(
-        &self,
-        from: &Readers,
-        table: &str,
-        by: &str,
-        order: &str,
-        (first, last): (i64, i64),
-        mut copied: impl FnMut(i64),
-    ) -> Result<bool, StoreError> {
-        let all = from.read(|old| {
-            let query = format!("SELECT {by}, * FROM {table} WHERE {by} BETWEEN ? AND ? ORDER BY {by} {order}");
-            let mut query = old.prepare(&query).map_err(read_error)?;
-            let columns: Vec<&str> = query.column_names().skip(1).collect();
-            let places = vec!["?"; columns.len()].join(", ");
-            let insert = format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", "));
-            let mut insert = self.db.prepare_cached(&insert).map_err(not_written)?;
-            let mut rows = query.query([first, last]).map_err(read_error)?;
-            while let Some(row) = rows.next().map_err(read_error)? {
-                let place = row.get(0).map_err(read_error)?;
-                insert.execute(params_from_iter(values(row).map_err(read_error)?)).map_err(not_written)?;
-                copied(place);
-            }
-            Ok(())
-        });
-        unless_damaged(all.map(|()| true), || Ok(false))
     }
 
     /// What the index of ids, or rows of other tables, tell of and is not there.
@@ -227,13 +177,4 @@ impl Rescue {
             .map(drop)
             .map_err(not_written)
     }
-}
-
-/// All but the first column.
-fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
-    (1..row.as_ref().column_count()).map(|column| row.get(column)).collect()
-}
-
-fn not_written(error: rusqlite::Error) -> StoreError {
-    StoreError::Io(format!("the copy can not be written: {error}").into())
 }

@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fermata_replay::{RuntimeStatus, Timestamp};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::health::read_error;
 use super::modules;
@@ -150,6 +151,55 @@ impl Readers {
         Ok(Salvage { rows, is_whole: false })
     }
 
+    /// Copies the rows of a table, in the order of this number, to the table of this name elsewhere; whether all could be read. Behind what can not be, the next that can is looked for in steps that double: about as far as the damage
+    /// reaches, so that rows between two damaged pages are found.
+    pub(super) fn copy_around_damage(&self, to: &Connection, table: &str, by: &str) -> Result<bool, StoreError> {
+        let mut next = 0;
+        let mut is_whole = true;
+        while !self.copy_rows(to, table, by, "ASC", (next, i64::MAX), |place| next = place.saturating_add(1))? {
+            is_whole = false;
+            let mut behind = (0..63).map(|step| next.saturating_add(1 << step));
+            let first = |place: &i64| {
+                self.read(|old| {
+                    let query = format!("SELECT {by} FROM {table} WHERE {by} >= ? ORDER BY {by} LIMIT 1");
+                    old.prepare(&query).and_then(|mut query| query.exists([place])).map_err(read_error)
+                })
+            };
+            let Some(place) = behind.find(|place| first(place).is_ok()) else { break };
+            self.copy_rows(to, table, by, "DESC", (next, place - 1), |_| {})?;
+            next = place;
+        }
+        Ok(is_whole)
+    }
+
+    /// Copies rows up to the first that can not be read, and tells whether there was none.
+    fn copy_rows(
+        &self,
+        to: &Connection,
+        table: &str,
+        by: &str,
+        order: &str,
+        (first, last): (i64, i64),
+        mut copied: impl FnMut(i64),
+    ) -> Result<bool, StoreError> {
+        let all = self.read(|old| {
+            let query = format!("SELECT {by}, * FROM {table} WHERE {by} BETWEEN ? AND ? ORDER BY {by} {order}");
+            let mut query = old.prepare(&query).map_err(read_error)?;
+            let columns: Vec<&str> = query.column_names().skip(1).collect();
+            let places = vec!["?"; columns.len()].join(", ");
+            let insert = format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", "));
+            let mut insert = to.prepare_cached(&insert).map_err(not_written)?;
+            let mut rows = query.query([first, last]).map_err(read_error)?;
+            while let Some(row) = rows.next().map_err(read_error)? {
+                let place = row.get(0).map_err(read_error)?;
+                insert.execute(params_from_iter(values(row).map_err(read_error)?)).map_err(not_written)?;
+                copied(place);
+            }
+            Ok(())
+        });
+        unless_damaged(all.map(|()| true), || Ok(false))
+    }
+
     /// The id of an instance; none where its row is gone, or lost.
     fn id(&self, key: InstanceKey) -> Result<Option<String>, StoreError> {
         Ok(self.owner(key)?.map(|owner| owner.id))
@@ -175,4 +225,14 @@ pub(super) fn unless_damaged<T>(
         Err(StoreError::Damaged(_)) => otherwise(),
         other => other,
     }
+}
+
+/// All but the first column.
+fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    (1..row.as_ref().column_count()).map(|column| row.get(column)).collect()
+}
+
+/// Of what was read and is to be kept elsewhere.
+pub(super) fn not_written(error: rusqlite::Error) -> StoreError {
+    StoreError::Io(format!("the copy can not be written: {error}").into())
 }
