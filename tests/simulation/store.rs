@@ -276,8 +276,9 @@ impl Store for SlowStore {
     }
 
     fn load(&self, key: InstanceKey) -> StoreFuture<'_, Option<Loaded>> {
-        // Who was taken over, and has not been told, may look again and again for what its successor has done.
-        if !self.fate.is_inside() && self.disk.check_owner(self.number).is_ok() {
+        // Who was taken over, and has not been told, may look again and again for what its successor has done; and who has lost its store tries
+        // again after ever longer pauses, until it is ended.
+        if !self.fate.is_inside() && self.disk.check_owner(self.number).is_ok() && self.poisoned().is_none() {
             let mut under_way = lock(&self.under_way);
             let loads = under_way.loads.entry(key).or_default();
             *loads += 1;
