@@ -102,7 +102,7 @@ impl Dispatcher {
 /// That damage could not be mended keeps no host from starting.
 pub(super) fn unless_it_stays(mended: Result<(), StoreError>) -> Result<(), StoreError> {
     match mended {
-        Err(error @ (StoreError::Damaged(_) | StoreError::Full | StoreError::Io(_))) => {
+        Err(error @ (StoreError::Damaged(_) | StoreError::Full)) => {
             tracing::warn!("what is damaged stays beside what is not, and may harm it: {error}");
             Ok(())
         }

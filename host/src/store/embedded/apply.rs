@@ -133,7 +133,7 @@ impl<'w, 'c> Batch<'w, 'c> {
         }
         row.turn(turn);
         match (&turn.generation, &turn.steps) {
-            (Some(_), _) => std::mem::take(&mut row.chain).remove(db)?,
+            (Some(_), _) => std::mem::take(&mut row.chain).remove(db, key)?,
             // The last step of a finished instance is what its status shows: alone in its row it is cheap to find.
             (None, Some(steps)) => row.chain.append(db, key, steps, turn.status.is_final())?,
             (None, None) => {}
@@ -210,7 +210,7 @@ impl<'w, 'c> Batch<'w, 'c> {
 
     /// Removes an instance with all it has. What it sent is on its way, and goes on.
     fn remove(&mut self, key: InstanceKey) -> Result<(), Failure> {
-        self.row(key)?.chain.remove(self.db)?;
+        self.row(key)?.chain.remove(self.db, key)?;
         self.settle_all(key)?;
         self.inbox.retain(|_, (owner, _)| *owner != key);
         if let Some(id) = self.instances.remove(&key).and_then(|row| row.new_id()) {

@@ -30,7 +30,7 @@ impl Chain {
         steps: &str,
         alone: bool,
     ) -> Result<(), Failure> {
-        let merged = if alone || self.rows < MERGE_FROM { None } else { self.take_newest(db, steps)? };
+        let merged = if alone || self.rows < MERGE_FROM { None } else { self.take_newest(db, key, steps)? };
         db.prepare_cached("INSERT INTO history (key, prev, body) VALUES (?, ?, ?)")?.execute(params![
             key as i64,
             self.last,
@@ -44,7 +44,7 @@ impl Chain {
     }
 
     /// Removes the newest rows that go into one with `steps`, and returns the joined array; none if no row does.
-    fn take_newest(&mut self, db: &Connection, steps: &str) -> Result<Option<String>, Failure> {
+    fn take_newest(&mut self, db: &Connection, key: InstanceKey, steps: &str) -> Result<Option<String>, Failure> {
         let Some(inner) = elements(steps) else { return Ok(None) };
         let mut size = inner.len();
         let mut older = Vec::new();
@@ -52,8 +52,8 @@ impl Chain {
             && self.last != self.first
         {
             let (prev, length): (Option<i64>, usize) = db
-                .prepare_cached("SELECT prev, octet_length(body) FROM history WHERE row = ?")?
-                .query_row([row], |found| Ok((found.get(0)?, found.get::<_, i64>(1)? as usize)))
+                .prepare_cached("SELECT prev, octet_length(body) FROM history WHERE row = ? AND key = ?")?
+                .query_row([row, key as i64], |found| Ok((found.get(0)?, found.get::<_, i64>(1)? as usize)))
                 .optional()?
                 .ok_or_else(|| missing(row))?;
             if length > 2 * size || size + length > MERGED_BYTES {
@@ -83,13 +83,13 @@ impl Chain {
         Ok(Some(format!("[{}]", parts.join(","))))
     }
 
-    /// Removes all rows.
-    pub(super) fn remove(self, db: &Connection) -> Result<(), Failure> {
+    /// Removes all rows. Where some were lost, their numbers may be those of others by now.
+    pub(super) fn remove(self, db: &Connection, key: InstanceKey) -> Result<(), Failure> {
         let mut next = self.last;
         while let Some(row) = next {
             next = db
-                .prepare_cached("DELETE FROM history WHERE row = ? RETURNING prev")?
-                .query_row([row], |found| found.get(0))
+                .prepare_cached("DELETE FROM history WHERE row = ? AND key = ? RETURNING prev")?
+                .query_row([row, key as i64], |found| found.get(0))
                 .optional()?
                 .ok_or_else(|| missing(row))?;
         }

@@ -15,6 +15,12 @@ use crate::store::StoreError;
 /// Whose owners are known by other means, and the first columns, which their rows are in the order of.
 const TABLES: [(&str, &[&str]); 2] = [("activity", &["key", "task"]), ("outbox", &["seq"])];
 
+/// Tables whose rows are added at their end, each with the number that they are in the order of.
+const GROWING: [Edge; 2] = [("history", "row"), ("inbox", "seq")];
+
+/// A table to whose end nothing can be added.
+pub(super) type Edge = (&'static str, &'static str);
+
 /// What is left of a table.
 pub(super) struct Rest {
     table: &'static str,
@@ -38,21 +44,13 @@ impl Readers {
         }
         Ok(damaged)
     }
-}
 
-/// Tables whose rows are added at their end, each with the number that they are in the order of.
-const GROWING: [(&str, &str); 2] = [("history", "row"), ("inbox", "seq")];
-
-/// A table to whose end nothing can be added.
-pub(super) type Edge = (&'static str, &'static str);
-
-impl Readers {
     pub(super) fn broken_edges(&self) -> Result<Vec<Edge>, StoreError> {
         let mut broken = Vec::new();
         for (table, by) in GROWING {
             let last = format!("SELECT max({by}) FROM {table}");
-            let whole = self.read(|db| db.query_row(&last, [], |row| row.get::<_, Option<i64>>(0)).map_err(read_error));
-            if !unless_damaged(whole.map(|_| true), || Ok(false))? {
+            let found = self.read(|db| db.query_row(&last, [], |_| Ok(true)).map_err(read_error));
+            if !unless_damaged(found, || Ok(false))? {
                 broken.push((table, by));
             }
         }
@@ -60,18 +58,22 @@ impl Readers {
     }
 
     pub(super) fn mend_edge(&self, db: &Connection, (table, by): Edge) -> Result<(), Failure> {
-        // What reads sees the old table until this is committed.
+        // Who reads sees the old table until this is committed.
         set_aside(db, table)?;
         self.copy_around_damage(db, table, by)?;
-        if table == "inbox" {
-            let index = "key, seq FROM inbox INDEXED BY inbox_key";
-            let all =
-                self.salvage(&["key", "seq"], index, |row| Ok(((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?), ())))?;
-            let stand_in =
-                "INSERT INTO inbox (seq, key, at, body) SELECT ?2, ?1, 0, '' WHERE ?2 NOT IN (SELECT seq FROM inbox)";
-            for (message, ()) in all.rows {
-                db.prepare_cached(stand_in)?.execute(message)?;
-            }
+        if table == "inbox" { self.stand_in_for_lost_messages(db) } else { Ok(()) }
+    }
+
+    /// Their instances find what can not be read, and are parked.
+    fn stand_in_for_lost_messages(&self, db: &Connection) -> Result<(), Failure> {
+        let all = self.indexed_messages()?;
+        if !all.is_whole {
+            tracing::error!("unread messages may be lost, of instances that nothing tells any more");
+        }
+        let stand_in =
+            "INSERT INTO inbox (seq, key, at, body) SELECT ?2, ?1, 0, '' WHERE ?2 NOT IN (SELECT seq FROM inbox)";
+        for (message, ()) in all.rows {
+            db.prepare_cached(stand_in)?.execute(message)?;
         }
         Ok(())
     }

@@ -116,9 +116,7 @@ impl Rescue {
     }
 
     fn note_messages(&mut self, from: &Readers, are_whole: bool) -> Result<(), StoreError> {
-        let messages = "key, seq FROM inbox INDEXED BY inbox_key";
-        let messages =
-            from.salvage(&["key", "seq"], messages, |row| Ok(((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?), ())))?;
+        let messages = from.indexed_messages()?;
         let note = "INSERT OR IGNORE INTO lost SELECT key, id, 'a message that it had not read' FROM instance
                     WHERE key = ?1 AND ?2 NOT IN (SELECT seq FROM inbox)";
         for (message, ()) in messages.rows {

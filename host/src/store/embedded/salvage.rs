@@ -8,7 +8,7 @@ use fermata_replay::{RuntimeStatus, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::health::read_error;
+use super::health::{Reach, reach, read_error};
 use super::modules;
 use super::reader::{self, Owner, Readers};
 use crate::store::{Activity, Due, Ended, Harm, InstanceKey, ModuleInfo, StoreError, Undone, UnreadInstance};
@@ -39,13 +39,20 @@ impl Readers {
     }
 
     fn salvage_unread(&self) -> Result<Vec<UnreadInstance>, StoreError> {
-        let pair = |row: &Row<'_>| Ok(((reader::key(row, 0)?, reader::key(row, 1)?), ()));
-        let index = self.salvage(&["key", "seq"], "key, seq FROM inbox INDEXED BY inbox_key", pair)?;
+        let pair = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), ()));
+        let index = self.indexed_messages()?;
         let table = self.salvage(&["seq"], "key, seq FROM inbox NOT INDEXED", pair)?;
-        let keys: BTreeSet<InstanceKey> =
-            index.rows.into_keys().chain(table.rows.into_keys()).map(|(key, _)| key).collect();
+        let keys = index.rows.into_keys().chain(table.rows.into_keys());
+        let keys: BTreeSet<InstanceKey> = keys.map(|(key, _): (i64, i64)| key as InstanceKey).collect();
         let named = keys.into_iter().map(|key| Ok(self.id(key)?.map(|id| UnreadInstance { key, id })));
         named.filter_map(Result::transpose).collect()
+    }
+
+    /// Unread messages, by instance and sequence, as their index has them.
+    pub(super) fn indexed_messages(&self) -> Result<Salvage<(i64, i64), ()>, StoreError> {
+        self.salvage(&["key", "seq"], "key, seq FROM inbox INDEXED BY inbox_key", |row| {
+            Ok(((row.get(0)?, row.get(1)?), ()))
+        })
     }
 
     /// And whether these are all.
@@ -151,8 +158,8 @@ impl Readers {
         Ok(Salvage { rows, is_whole: false })
     }
 
-    /// Copies the rows of a table, in the order of this number, to the table of this name elsewhere; whether all could be read. Behind what can not be, the next that can is looked for in steps that double: about as far as the damage
-    /// reaches, so that rows between two damaged pages are found.
+    /// Copies the rows of a table to the table of this name elsewhere, in the order of a number; whether all could be read. Behind what can not be, the
+    /// next that can is looked for in steps that double: about as far as the damage reaches, so that rows between two damaged pages are found.
     pub(super) fn copy_around_damage(&self, to: &Connection, table: &str, by: &str) -> Result<bool, StoreError> {
         let mut next = 0;
         let mut is_whole = true;
@@ -232,7 +239,10 @@ fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
     (1..row.as_ref().column_count()).map(|column| row.get(column)).collect()
 }
 
-/// Of what was read and is to be kept elsewhere.
+/// What it means that something that was read could not be written elsewhere.
 pub(super) fn not_written(error: rusqlite::Error) -> StoreError {
-    StoreError::Io(format!("the copy can not be written: {error}").into())
+    match reach(&error) {
+        Reach::Full => StoreError::Full,
+        _ => StoreError::Io(format!("the copy can not be written: {error}").into()),
+    }
 }
